@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One thread with one poll(): input for the guest, signals, the time limit. All it
+ * does about them is to feed the chardev or to make a request of the machine; when
+ * that goes unheard (the vCPU thread is stuck in the host), it ends the process itself.
+ *
+ * Ctrl-A is the escape key when input is a terminal: what follows it is in the
+ * table below.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "cli/console.h"
+#include "cli/terminal.h"
+#include "dev/chardev.h"
+
+#define ESCAPE		0x01	/* Ctrl-A */
+#define GRACE_SECONDS	10	/* for the vCPU thread to hear a request */
+#define RETRY_MS	10	/* while the guest does not take its input */
+
+enum source { WAKE, SIGNALS, TIMER, INPUT, SOURCES };
+
+struct console {
+	struct machine *m;
+	pthread_t thread;
+	struct pollfd fds[SOURCES];
+	bool terminal;		/* input is one, in our hands: raw, with the escape key */
+	bool wants_terminal;
+	bool escaped;
+	bool ending;		/* a request to end was made */
+	int status;		/* if it goes unheard */
+	uint8_t held[256];	/* read, not yet taken by the guest */
+	size_t nheld;
+};
+
+static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT };
+
+static void signals_set(sigset_t *set)
+{
+	struct sigaction sa;
+
+	sigemptyset(set);
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
+		/* nohup stays in force. */
+		if (signals[i] == SIGHUP && sigaction(SIGHUP, NULL, &sa) == 0 &&
+		    sa.sa_handler == SIG_IGN)
+			continue;
+		sigaddset(set, signals[i]);
+	}
+}
+
+void console_block_signals(void)
+{
+	sigset_t set;
+
+	signals_set(&set);
+	/* Restoring the terminal from the background must not stop us. */
+	sigaddset(&set, SIGTTOU);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+/* --- Ending ---------------------------------------------------------------------- */
+
+static _Noreturn void give_up(const struct console *c)
+{
+	static const char line[] = "hemi: the machine did not stop in time; giving up\n";
+
+	terminal_restore();
+	if (write(STDERR_FILENO, line, sizeof(line) - 1) < 0)
+		_exit(c->status);
+	_exit(c->status);
+}
+
+static void timer_set(const struct console *c, double seconds)
+{
+	time_t whole = seconds < 1e9 ? (time_t)seconds : 1000000000;
+	struct itimerspec t = { .it_value = { whole, (long)((seconds - (double)whole) * 1e9) } };
+
+	if (t.it_value.tv_nsec > 999999999)
+		t.it_value.tv_nsec = 999999999;
+	if (whole == 0 && t.it_value.tv_nsec < 1)
+		t.it_value.tv_nsec = 1;
+	timerfd_settime(c->fds[TIMER].fd, 0, &t, NULL);
+}
+
+/* A second request ends the process at once. */
+static void console_end(struct console *c, unsigned request, int sig, int status)
+{
+	if (c->ending)
+		give_up(c);
+	c->ending = true;
+	c->status = status;
+	c->m->quit_signal = sig;
+	machine_request(c->m, request);
+	timer_set(c, GRACE_SECONDS);
+}
+
+/* --- Input ------------------------------------------------------------------------ */
+
+static void escape_quit(struct console *c)
+{
+	console_end(c, ATT_QUIT, 0, EXIT_OK);
+}
+
+static void escape_send(struct console *c)
+{
+	c->held[c->nheld++] = ESCAPE;
+}
+
+static void escape_help(struct console *c);
+
+static void escape_reserved(struct console *c)
+{
+	(void)c;
+	fputs("\nhemi: there is no monitor in this version\n", stderr);
+}
+
+static const struct escape {
+	uint8_t key;
+	const char *name, *does;
+	void (*act)(struct console *c);
+} escapes[] = {
+	{ 'x', "x", "quit", escape_quit },
+	{ 'h', "h", "this help", escape_help },
+	{ 'c', "c", "the monitor (reserved)", escape_reserved },
+	{ 'a', "a", "send Ctrl-A to the guest", escape_send },
+	{ ESCAPE, "Ctrl-A", "the same", escape_send },
+};
+
+static void escape_help(struct console *c)
+{
+	(void)c;
+	fputc('\n', stderr);
+	for (size_t i = 0; i < ARRAY_LEN(escapes); i++)
+		fprintf(stderr, "Ctrl-A %-8s %s\n", escapes[i].name, escapes[i].does);
+}
+
+static void take_byte(struct console *c, uint8_t byte)
+{
+	if (!c->escaped) {
+		c->escaped = c->terminal && byte == ESCAPE;
+		if (!c->escaped)
+			c->held[c->nheld++] = byte;
+		return;
+	}
+	c->escaped = false;
+	for (size_t i = 0; i < ARRAY_LEN(escapes); i++)
+		if (escapes[i].key == byte)
+			escapes[i].act(c);
+}
+
+static void input_feed(struct console *c)
+{
+	size_t n = chardev_feed(c->m->console, c->held, c->nheld);
+
+	memmove(c->held, c->held + n, c->nheld - n);
+	c->nheld -= n;
+}
+
+static void input_read(struct console *c)
+{
+	uint8_t buf[sizeof(c->held)];
+	ssize_t n = read(c->fds[INPUT].fd, buf, sizeof(buf));
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n <= 0) {
+		c->fds[INPUT].fd = -1;	/* the input has ended; the guest goes on */
+		return;
+	}
+	for (ssize_t i = 0; i < n; i++)
+		take_byte(c, buf[i]);
+	input_feed(c);
+}
+
+/* --- Events ----------------------------------------------------------------------- */
+
+static void terminal_take(struct console *c)
+{
+	c->terminal = c->wants_terminal && terminal_raw(STDIN_FILENO);
+}
+
+static void signal_read(struct console *c)
+{
+	struct signalfd_siginfo si;
+
+	if (read(c->fds[SIGNALS].fd, &si, sizeof(si)) != sizeof(si))
+		return;
+	switch (si.ssi_signo) {
+	case SIGTSTP:
+		terminal_restore();
+		kill(getpid(), SIGSTOP);
+		break;
+	case SIGCONT:
+		terminal_restore();
+		terminal_take(c);
+		break;
+	default:
+		console_end(c, ATT_QUIT, (int)si.ssi_signo, EXIT_SIGNAL + (int)si.ssi_signo);
+	}
+}
+
+static void timer_read(struct console *c)
+{
+	uint64_t n;
+
+	if (read(c->fds[TIMER].fd, &n, sizeof(n)) == sizeof(n))
+		console_end(c, ATT_TIMEOUT, 0, EXIT_TIMEOUT);
+}
+
+static void *console_loop(void *arg)
+{
+	struct console *c = arg;
+
+	pthread_setname_np(pthread_self(), "hemi-console");
+	for (;;) {
+		c->fds[INPUT].events = c->nheld ? 0 : POLLIN;
+		if (poll(c->fds, SOURCES, c->nheld ? RETRY_MS : -1) < 0) {
+			bug_on(errno != EINTR);
+			continue;
+		}
+		if (c->fds[WAKE].revents)
+			return NULL;
+		if (c->fds[SIGNALS].revents)
+			signal_read(c);
+		if (c->fds[TIMER].revents)
+			timer_read(c);
+		if (c->nheld)
+			input_feed(c);
+		else if (c->fds[INPUT].revents)
+			input_read(c);
+	}
+}
+
+/* --- Life ------------------------------------------------------------------------- */
+
+static void console_free(struct console *c)
+{
+	/* INPUT is borrowed. */
+	for (enum source s = WAKE; s <= TIMER; s++)
+		if (c->fds[s].fd >= 0)
+			close(c->fds[s].fd);
+	free(c);
+}
+
+static int console_open(struct console *c, const struct config *cfg)
+{
+	sigset_t set;
+
+	signals_set(&set);
+	c->fds[WAKE] = (struct pollfd){ eventfd(0, EFD_CLOEXEC), POLLIN, 0 };
+	c->fds[SIGNALS] = (struct pollfd){ signalfd(-1, &set, SFD_CLOEXEC), POLLIN, 0 };
+	c->fds[TIMER] = (struct pollfd){ timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC), POLLIN, 0 };
+	c->fds[INPUT] = (struct pollfd){ chardev_input_fd(c->m->console), POLLIN, 0 };
+	for (enum source s = WAKE; s <= TIMER; s++)
+		if (c->fds[s].fd < 0)
+			return -errno;
+	c->wants_terminal = c->fds[INPUT].fd == STDIN_FILENO;
+	if (cfg->timeout > 0)
+		timer_set(c, cfg->timeout);
+	return 0;
+}
+
+int console_start(struct console **out, struct machine *m)
+{
+	struct console *c = calloc(1, sizeof(*c));
+	int err;
+
+	if (!c)
+		return -ENOMEM;
+	for (enum source s = WAKE; s < SOURCES; s++)
+		c->fds[s].fd = -1;
+	c->m = m;
+	err = console_open(c, m->config);
+	if (!err) {
+		terminal_take(c);
+		if (c->terminal)
+			fputs("hemi: Ctrl-A x quits, Ctrl-A h tells more\n", stderr);
+		err = -pthread_create(&c->thread, NULL, console_loop, c);
+	}
+	if (err) {
+		terminal_restore();
+		console_free(c);
+		return err;
+	}
+	*out = c;
+	return 0;
+}
+
+void console_stop(struct console *c)
+{
+	uint64_t one = 1;
+
+	if (!c)
+		return;
+	if (write(c->fds[WAKE].fd, &one, sizeof(one)) == sizeof(one))
+		pthread_join(c->thread, NULL);
+	terminal_restore();
+	console_free(c);
+}

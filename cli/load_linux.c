@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Linux bzImage by the 32-bit boot protocol (Documentation/arch/x86/boot.rst,
+ * sections "The Real-Mode Kernel Header", "32-bit Boot Protocol" and
+ * "The zero page"): the loader does what the kernel's real-mode part would.
+ *
+ *	0x00400		BIOS data area
+ *	0x08000		GDT
+ *	0x10000		zero page (struct boot_params)
+ *	0x20000		command line
+ *	0x9fc00		EBDA
+ *	0x100000	protected-mode kernel, entered at its first byte
+ *	as high as it may be: initrd
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "cli/load.h"
+
+#define GDT_AT		0x8000u
+#define STACK_AT	0x9000u		/* grows down; the kernel takes its own at once */
+#define ZERO_PAGE_AT	0x10000u
+#define CMDLINE_AT	0x20000u
+#define KERNEL_AT	0x100000u
+#define BOOT_CS		0x10
+#define BOOT_DS		0x18
+
+/* The setup header: same offsets in the file and in the zero page. */
+enum header_field {
+	SETUP_SECTS = 0x1f1, VID_MODE = 0x1fa, BOOT_FLAG = 0x1fe, JUMP = 0x201, MAGIC = 0x202,
+	VERSION = 0x206, TYPE_OF_LOADER = 0x210, LOADFLAGS = 0x211, CODE32_START = 0x214,
+	RAMDISK_IMAGE = 0x218, RAMDISK_SIZE = 0x21c, HEAP_END_PTR = 0x224, CMD_LINE_PTR = 0x228,
+	INITRD_ADDR_MAX = 0x22c, XLOADFLAGS = 0x236, CMDLINE_SIZE = 0x238, PREF_ADDRESS = 0x258,
+	INIT_SIZE = 0x260,
+	HEADER_START = SETUP_SECTS, HEADER_END_MAX = 0x290,
+};
+/* The rest of the zero page. */
+enum zero_page_field {
+	EXT_MEM_K = 0x002, ALT_MEM_K = 0x1e0, E820_ENTRIES = 0x1e8, E820_TABLE = 0x2d0,
+	E820_ENTRY_SIZE = 20,
+};
+enum { LOADED_HIGH = 0x01, CAN_USE_HEAP = 0x80 };	/* loadflags */
+enum { XLF_KERNEL_64 = 1 };				/* xloadflags */
+#define MAGIC_HDRS	0x53726448u
+#define BOOT_FLAG_VALUE	0xaa55u
+
+static bool linux_detect(const struct blob *k)
+{
+	return blob_u32(k, MAGIC) == MAGIC_HDRS && blob_u16(k, BOOT_FLAG) == BOOT_FLAG_VALUE;
+}
+
+static unsigned setup_bytes(const struct blob *k)
+{
+	unsigned sects = blob_u8(k, SETUP_SECTS);
+
+	return ((sects ? sects : 4) + 1) * 512;
+}
+
+static unsigned cmdline_max(const struct blob *k)
+{
+	uint32_t max = blob_u16(k, VERSION) >= 0x206 ? blob_u32(k, CMDLINE_SIZE) : 255;
+
+	return max < 0xffff ? max : 0xffff;
+}
+
+static int linux_check(const struct boot *b, const struct machine *m, bool long_mode,
+		       char why[static WHY_SIZE])
+{
+	const struct blob *k = &b->kernel;
+	unsigned version = blob_u16(k, VERSION);
+
+	if (version < 0x202)
+		return load_fail(why, -ENOEXEC, "kernel %s: its boot protocol %u.%02u is older than "
+				 "2.02", k->name, version >> 8, version & 0xff);
+	if (!(blob_u8(k, LOADFLAGS) & LOADED_HIGH))
+		return load_fail(why, -ENOEXEC, "kernel %s: a zImage, which loads low; only a "
+				 "bzImage can be booted", k->name);
+	if (!blob_has(k, setup_bytes(k), 1))
+		return load_fail(why, -ENOEXEC, "kernel %s: truncated: it ends within its setup "
+				 "code", k->name);
+	if (version >= 0x20c && (blob_u16(k, XLOADFLAGS) & XLF_KERNEL_64) && !long_mode)
+		return load_fail(why, -ENOEXEC, "kernel %s: it needs a 64-bit CPU, and %s%sis none "
+				 "(--cpu)", k->name, m->config->cpu_model ? m->config->cpu_model : "",
+				 m->config->cpu_model ? " " : "the CPU model ");
+	if (strlen(b->append) > cmdline_max(k))
+		return load_fail(why, -E2BIG, "--append: %zu characters, but kernel %s takes %u",
+				 strlen(b->append), k->name, cmdline_max(k));
+	if (b->nmodules)
+		return load_fail(why, -EINVAL, "--module: kernel %s is a Linux kernel, which takes "
+				 "--initrd instead", k->name);
+	return 0;
+}
+
+/* End of the memory that the kernel uses before it looks at the memory map. */
+static uint64_t kernel_end(const struct blob *k)
+{
+	uint64_t end = KERNEL_AT + (k->size - setup_bytes(k));
+
+	if (blob_u16(k, VERSION) >= 0x20a) {
+		uint64_t pref = blob_u32(k, PREF_ADDRESS);
+		uint64_t base = blob_u32(k, PREF_ADDRESS + 4) || pref < KERNEL_AT ? KERNEL_AT : pref;
+
+		if (base + blob_u32(k, INIT_SIZE) > end)
+			end = base + blob_u32(k, INIT_SIZE);
+	}
+	return end;
+}
+
+static int kernel_place(const struct blob *k, struct machine *m, char why[static WHY_SIZE])
+{
+	unsigned skip = setup_bytes(k);
+	uint64_t end = kernel_end(k);
+
+	if (end > m->mem.low_size || !load_copy(m, KERNEL_AT, k->data + skip, k->size - skip))
+		return load_fail(why, -ENOMEM, "kernel %s: it needs at least %llu MiB of guest memory "
+				 "(--memory)", k->name, (unsigned long long)((end + 0xfffff) >> 20));
+	return 0;
+}
+
+static int initrd_place(const struct boot *b, struct machine *m, uint32_t *at,
+			char why[static WHY_SIZE])
+{
+	const struct blob *k = &b->kernel;
+	uint64_t top = (blob_u16(k, VERSION) >= 0x203 ? blob_u32(k, INITRD_ADDR_MAX) : 0x37ffffff) + 1ull;
+	uint64_t end = kernel_end(k);
+
+	if (top > m->mem.low_size)
+		top = m->mem.low_size;
+	*at = top > b->initrd.size ? (uint32_t)((top - b->initrd.size) & PAGE_MASK) : 0;
+	if (*at < end || !load_copy(m, *at, b->initrd.data, b->initrd.size))
+		return load_fail(why, -ENOMEM, "initrd %s: its %zu KiB do not fit between the kernel's "
+				 "end at %#llx and %#llx (--memory)", b->initrd.name,
+				 b->initrd.size >> 10, (unsigned long long)end,
+				 (unsigned long long)top);
+	return 0;
+}
+
+static void zero_page_fill(uint8_t zp[static PAGE_SIZE], const struct boot *b,
+			   const struct machine *m, uint32_t initrd_at)
+{
+	const struct blob *k = &b->kernel;
+	struct map_entry map[MAP_MAX];
+	unsigned n = load_memory_map(m, map);
+	uint64_t above = (m->mem.low_size - KERNEL_AT) >> 10;
+	size_t end = MAGIC + blob_u8(k, JUMP);
+
+	if (end > HEADER_END_MAX)
+		end = HEADER_END_MAX;
+	if (end > k->size)
+		end = k->size;
+	memcpy(zp + HEADER_START, k->data + HEADER_START, end - HEADER_START);
+
+	zp[TYPE_OF_LOADER] = 0xff;
+	zp[LOADFLAGS] |= CAN_USE_HEAP;
+	put_le(zp + VID_MODE, 0xffff, 2);		/* "normal" */
+	put_le(zp + CODE32_START, KERNEL_AT, 4);
+	put_le(zp + HEAP_END_PTR, 0xfe00, 2);
+	put_le(zp + CMD_LINE_PTR, CMDLINE_AT, 4);
+	put_le(zp + RAMDISK_IMAGE, initrd_at, 4);
+	put_le(zp + RAMDISK_SIZE, b->initrd.size, 4);
+	put_le(zp + EXT_MEM_K, above < 0xfc00 ? above : 0xfc00, 2);
+	put_le(zp + ALT_MEM_K, above, 4);
+	zp[E820_ENTRIES] = (uint8_t)n;
+	for (unsigned i = 0; i < n; i++) {
+		uint8_t *e = zp + E820_TABLE + i * E820_ENTRY_SIZE;
+
+		put_le(e, map[i].base, 8);
+		put_le(e + 8, map[i].size, 8);
+		put_le(e + 16, map[i].type, 4);
+	}
+}
+
+static int linux_load(const struct boot *b, struct machine *m, bool long_mode,
+		      char why[static WHY_SIZE])
+{
+	uint8_t zp[PAGE_SIZE] = { 0 };
+	uint32_t initrd_at = 0;
+	int err = linux_check(b, m, long_mode, why);
+
+	if (!err)
+		err = kernel_place(&b->kernel, m, why);
+	if (!err && b->initrd.data)
+		err = initrd_place(b, m, &initrd_at, why);
+	if (err)
+		return err;
+	zero_page_fill(zp, b, m, initrd_at);
+	/* These fit: the kernel did, above them. */
+	bug_on(!load_copy(m, ZERO_PAGE_AT, zp, sizeof(zp)));
+	bug_on(!load_copy(m, CMDLINE_AT, b->append, strlen(b->append) + 1));
+	load_cpu_flat(m, KERNEL_AT, BOOT_CS, BOOT_DS, GDT_AT);
+	m->cpu->gpr[RSI] = ZERO_PAGE_AT;
+	m->cpu->gpr[RSP] = STACK_AT;
+	return 0;
+}
+
+const struct kernel_format load_linux = { "linux", linux_detect, linux_load };

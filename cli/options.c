@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Turns the command line of `hemi run` into a struct config. Every mistake gets
+ * one line that names the option and says what would be right.
+ */
+#include <errno.h>
+#include <glib.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "cli/options.h"
+#include "interp/cpu_model.h"
+
+static const char examples[] =
+	"EXAMPLES\n"
+	"  Boot a Linux kernel with its serial console on this terminal (Ctrl-A x quits):\n"
+	"    hemi run --kernel vmlinuz --initrd initrd.gz --append console=ttyS0\n\n"
+	"  The same, interpreting everything, with a summary of where time went:\n"
+	"    hemi run --engine=interp --stats --kernel vmlinuz --initrd initrd.gz \\\n"
+	"        --append console=ttyS0\n\n"
+	"  A Multiboot kernel with two modules that ends the run by itself:\n"
+	"    hemi run --kernel kernel.elf --module 'first.bin arg' --module second.bin \\\n"
+	"        --debug-exit --timeout 60\n\n"
+	"EXIT STATUS\n"
+	"  0 powered off or halted for good, 1 host failure, 2 usage, 3 triple fault,\n"
+	"  124 timeout, (value << 1) | 1 debug exit, 130/143 interrupted or terminated.\n";
+
+/* --- Words ---------------------------------------------------------------------- */
+
+struct word { const char *name; unsigned value; };
+
+static const struct word engines[] = {
+	{ "hybrid", ENGINE_HYBRID }, { "interp", ENGINE_INTERP }, { NULL, 0 },
+};
+static const struct word directs[] = {
+	{ "auto", DIRECT_AUTO }, { "ring3", DIRECT_RING3 }, { NULL, 0 },
+};
+static const struct word gates[] = {
+	{ "always", GATE_ALWAYS }, { "adaptive", GATE_ADAPTIVE }, { "never", GATE_NEVER },
+	{ NULL, 0 },
+};
+static const struct word traces[] = {
+	{ "insn", TRACE_INSN }, { "event", TRACE_EVENT }, { "cross", TRACE_CROSS },
+	{ "io", TRACE_IO }, { NULL, 0 },
+};
+static const struct word clocks[] = {
+	{ "host", false }, { "instructions", true }, { NULL, 0 },
+};
+
+static int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static int usage_error(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("hemi run: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return EXIT_USAGE;
+}
+
+static int parse_word(const char *option, const char *given, const struct word *words,
+		      unsigned *out)
+{
+	GString *choice;
+
+	for (const struct word *w = words; w->name; w++) {
+		if (strcmp(w->name, given) == 0) {
+			*out = w->value;
+			return OPTIONS_RUN;
+		}
+	}
+	choice = g_string_new(NULL);
+	for (const struct word *w = words; w->name; w++)
+		g_string_append_printf(choice, "%s%s", !choice->len ? "" : w[1].name ? ", " : " or ",
+				       w->name);
+	usage_error("--%s=%s: unknown; say %s", option, given, choice->str);
+	g_string_free(choice, TRUE);
+	return EXIT_USAGE;
+}
+
+static int parse_trace(const char *given, unsigned *out)
+{
+	char **parts = g_strsplit(given, ",", -1);
+	int r = OPTIONS_RUN;
+
+#ifndef ENABLE_TRACE
+	r = usage_error("--trace=%s: this build has no tracing; configure it with --enable-trace",
+			given);
+#endif
+	for (unsigned i = 0; parts[i] && r == OPTIONS_RUN; i++) {
+		unsigned bit = 0;
+
+		r = parse_word("trace", parts[i], traces, &bit);
+		*out |= bit;
+	}
+	g_strfreev(parts);
+	return r;
+}
+
+/* --- Values --------------------------------------------------------------------- */
+
+bool parse_size(const char *s, uint64_t *out)
+{
+	unsigned shift = 0;
+	char *end;
+	unsigned long long n;
+
+	if (!g_ascii_isdigit(*s))
+		return false;
+	errno = 0;
+	n = strtoull(s, &end, 10);
+	if (errno || end == s)
+		return false;
+	switch (*end) {
+	case 'k': case 'K': shift = 10; break;
+	case 'm': case 'M': shift = 20; break;
+	case 'g': case 'G': shift = 30; break;
+	case 't': case 'T': shift = 40; break;
+	}
+	if (shift)
+		end++;
+	if (*end || n > UINT64_MAX >> shift)
+		return false;
+	*out = (uint64_t)n << shift;
+	return true;
+}
+
+#define MEMORY_MIN	(1ull << 20)
+
+static int parse_memory(const char *s, uint64_t *out)
+{
+	uint64_t host = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+
+	if (!parse_size(s, out))
+		return usage_error("--memory=%s: not a size; say for instance 512M", s);
+	if (*out < MEMORY_MIN)
+		return usage_error("--memory=%s: too little; at least 1M, say for instance 512M", s);
+	if (*out % PAGE_SIZE)
+		return usage_error("--memory=%s: not a multiple of the page size; say %lluK", s,
+				   (unsigned long long)(*out / PAGE_SIZE + 1) * (PAGE_SIZE >> 10));
+	if (*out > host)
+		return usage_error("--memory=%s: this host has only %lluM", s,
+				   (unsigned long long)host >> 20);
+	return OPTIONS_RUN;
+}
+
+static int parse_rtc(const char *s, uint64_t *out)
+{
+	GDateTime *t;
+	GTimeZone *utc;
+	char *end;
+
+	errno = 0;
+	*out = strtoull(s, &end, 10);
+	if (g_ascii_isdigit(*s) && !*end && !errno)
+		return OPTIONS_RUN;
+	utc = g_time_zone_new_utc();
+	t = g_date_time_new_from_iso8601(s, utc);
+	g_time_zone_unref(utc);
+	if (!t || g_date_time_to_unix(t) < 0) {
+		if (t)
+			g_date_time_unref(t);
+		return usage_error("--rtc=%s: not a time; say seconds since 1970 or, for instance, "
+				   "2024-02-29T12:00:00", s);
+	}
+	*out = (uint64_t)g_date_time_to_unix(t);
+	g_date_time_unref(t);
+	return OPTIONS_RUN;
+}
+
+static int check_serial(const char *s)
+{
+	if (strcmp(s, "stdio") == 0 || strcmp(s, "pty") == 0 || strcmp(s, "none") == 0 ||
+	    (strncmp(s, "file:", 5) == 0 && s[5]))
+		return OPTIONS_RUN;
+	return usage_error("--serial=%s: unknown; say stdio, file:NAME, pty or none", s);
+}
+
+static int check_cpu(const char *s)
+{
+	GString *names;
+
+	if (cpu_model_find(s))
+		return OPTIONS_RUN;
+	names = g_string_new(NULL);
+	for (unsigned i = 0; cpu_model_name(i); i++)
+		g_string_append_printf(names, "%s%s", i ? ", " : "", cpu_model_name(i));
+	usage_error("--cpu=%s: unknown; say one of %s", s, names->str);
+	g_string_free(names, TRUE);
+	return EXIT_USAGE;
+}
+
+/* --- The command line ------------------------------------------------------------- */
+
+static gboolean take_stats(const gchar *name, const gchar *value, gpointer data, GError **err)
+{
+	struct options *o = data;
+
+	(void)name;
+	(void)err;
+	o->config.want_stats = true;
+	g_free(o->text.stats_file);
+	o->text.stats_file = g_strdup(value);
+	return TRUE;
+}
+
+/* The text of each option becomes its value. */
+static int options_convert(struct options *o)
+{
+	struct config *c = &o->config;
+	struct option_text *t = &o->text;
+	unsigned engine = ENGINE_HYBRID, direct = DIRECT_AUTO, gate = GATE_ADAPTIVE, clock = false;
+	int r = OPTIONS_RUN;
+
+	c->kernel = t->kernel;
+	c->initrd = t->initrd;
+	c->append = t->append;
+	c->modules = (const char *const *)t->modules;
+	c->cpu_model = t->cpu;
+	c->serial = t->serial ? t->serial : "stdio";
+	c->stats_file = t->stats_file;
+	c->memory = 256ull << 20;
+	if (t->memory)
+		r = parse_memory(t->memory, &c->memory);
+	if (r == OPTIONS_RUN && t->engine)
+		r = parse_word("engine", t->engine, engines, &engine);
+	if (r == OPTIONS_RUN && t->direct)
+		r = parse_word("direct", t->direct, directs, &direct);
+	if (r == OPTIONS_RUN && t->gate)
+		r = parse_word("gate", t->gate, gates, &gate);
+	if (r == OPTIONS_RUN && t->clock)
+		r = parse_word("clock", t->clock, clocks, &clock);
+	if (r == OPTIONS_RUN && t->rtc)
+		r = parse_rtc(t->rtc, &c->rtc_base);
+	if (r == OPTIONS_RUN && t->trace)
+		r = parse_trace(t->trace, &c->trace);
+	if (r == OPTIONS_RUN)
+		r = check_serial(c->serial);
+	if (r == OPTIONS_RUN && c->cpu_model)
+		r = check_cpu(c->cpu_model);
+	c->engine = (enum engine)engine;
+	c->direct = (enum direct_kind)direct;
+	c->gate = (enum gate_policy)gate;
+	c->clock_instructions = clock;
+	c->debug_exit = o->flags.debug_exit;
+	c->strict = o->flags.strict;
+	c->no_reboot = o->flags.no_reboot;
+	c->verbose = o->flags.verbose;
+	return r;
+}
+
+/* What options mean together. */
+static int options_check(const struct options *o)
+{
+	const struct config *c = &o->config;
+
+	if (!c->kernel)
+		return usage_error("no kernel given; say --kernel=FILE");
+	if (!(c->timeout >= 0))
+		return usage_error("--timeout: less than nothing; say a number of seconds");
+	if (c->clock_instructions && c->engine != ENGINE_INTERP)
+		return usage_error("--clock=instructions counts interpreted instructions: "
+				   "it needs --engine=interp");
+	if (c->stats_file && !*c->stats_file)
+		return usage_error("--stats: the file name is empty; say --stats or --stats=FILE");
+	return OPTIONS_RUN;
+}
+
+static GOptionContext *options_context(struct options *o)
+{
+	struct config *c = &o->config;
+	struct option_text *t = &o->text;
+	const GOptionEntry entries[] = {
+		{ "kernel", 'k', 0, G_OPTION_ARG_FILENAME, &t->kernel,
+		  "Linux bzImage, Multiboot or 32-bit ELF kernel to boot", "FILE" },
+		{ "initrd", 'i', 0, G_OPTION_ARG_FILENAME, &t->initrd,
+		  "initial RAM disk", "FILE" },
+		{ "append", 'a', 0, G_OPTION_ARG_STRING, &t->append,
+		  "the kernel's command line", "TEXT" },
+		{ "module", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &t->modules,
+		  "Multiboot module and its arguments; may be repeated", "'FILE [ARG...]'" },
+		{ "memory", 'm', 0, G_OPTION_ARG_STRING, &t->memory,
+		  "guest memory, with suffix K, M or G (default 256M)", "SIZE" },
+		{ "engine", 'e', 0, G_OPTION_ARG_STRING, &t->engine,
+		  "hybrid: user code runs on the host CPU (default); interp: nothing does", "NAME" },
+		{ "direct", 0, 0, G_OPTION_ARG_STRING, &t->direct,
+		  "direct engine of hybrid: auto (default) or ring3", "NAME" },
+		{ "gate", 0, 0, G_OPTION_ARG_STRING, &t->gate,
+		  "when user code may go direct: always, adaptive (default) or never", "POLICY" },
+		{ "cpu", 0, 0, G_OPTION_ARG_STRING, &t->cpu,
+		  "CPU model of the guest", "MODEL" },
+		{ "serial", 0, 0, G_OPTION_ARG_FILENAME, &t->serial,
+		  "first serial port: stdio (default), file:NAME, pty or none", "WHERE" },
+		{ "stats", 0, G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK,
+		  (gpointer)take_stats,
+		  "at the end: a table on standard error, or JSON in FILE", "FILE" },
+		{ "timeout", 0, 0, G_OPTION_ARG_DOUBLE, &c->timeout,
+		  "stop after so many seconds, exit status 124", "SECONDS" },
+		{ "debug-exit", 0, 0, G_OPTION_ARG_NONE, &o->flags.debug_exit,
+		  "isa-debug-exit device at port 0xf4: the guest chooses the exit status", NULL },
+		{ "strict", 0, 0, G_OPTION_ARG_NONE, &o->flags.strict,
+		  "guard every user-sensitive instruction, not only those that would mislead", NULL },
+		{ "no-reboot", 0, 0, G_OPTION_ARG_NONE, &o->flags.no_reboot,
+		  "a guest's reset ends the run", NULL },
+		{ "clock", 0, 0, G_OPTION_ARG_STRING, &t->clock,
+		  "guest time: host (default) or instructions (repeatable; with interp)", "WHAT" },
+		{ "rtc", 0, 0, G_OPTION_ARG_STRING, &t->rtc,
+		  "guest's date at start: seconds since 1970 or ISO 8601, UTC (default: now)",
+		  "TIME" },
+		{ "trace", 0, 0, G_OPTION_ARG_STRING, &t->trace,
+		  "log to standard error: a list of insn, event, cross, io (needs --enable-trace)", "WHAT" },
+		{ "verbose", 'v', 0, G_OPTION_ARG_NONE, &o->flags.verbose,
+		  "say what is being done", NULL },
+		{ NULL, 0, 0, 0, NULL, NULL, NULL },
+	};
+	GOptionContext *ctx = g_option_context_new("- boot a kernel");
+	GOptionGroup *group = g_option_group_new("run", "", "", o, NULL);
+
+	g_option_group_add_entries(group, entries);
+	g_option_context_set_main_group(ctx, group);
+	g_option_context_set_description(ctx, examples);
+	return ctx;
+}
+
+/* GLib's messages name the option; what to do is added here. */
+static int options_read(struct options *o, int *argc, char ***argv)
+{
+	GOptionContext *ctx = options_context(o);
+	GError *err = NULL;
+	char *help = NULL;
+	int r = OPTIONS_RUN;
+
+	g_option_context_set_help_enabled(ctx, FALSE);
+	for (int i = 1; i < *argc && strcmp((*argv)[i], "--"); i++) {
+		if (strcmp((*argv)[i], "--help") == 0 || strcmp((*argv)[i], "-h") == 0) {
+			help = g_option_context_get_help(ctx, TRUE, NULL);
+			break;
+		}
+	}
+	if (help) {
+		fputs(help, stdout);
+		r = EXIT_OK;
+	} else if (!g_option_context_parse(ctx, argc, argv, &err)) {
+		r = usage_error("%s; see hemi run --help", err->message);
+		g_error_free(err);
+	} else if (*argc > 1) {
+		r = usage_error("unexpected argument '%s'; the kernel is named with --kernel, see "
+				"hemi run --help", (*argv)[1]);
+	}
+	g_free(help);
+	g_option_context_free(ctx);
+	return r;
+}
+
+int options_parse(struct options *o, int argc, char **argv)
+{
+	int r;
+
+	memset(o, 0, sizeof(*o));
+	g_set_prgname("hemi run");
+	r = options_read(o, &argc, &argv);
+	if (r == OPTIONS_RUN)
+		r = options_convert(o);
+	if (r == OPTIONS_RUN)
+		r = options_check(o);
+	return r;
+}
+
+void options_free(struct options *o)
+{
+	char *texts[] = {
+		o->text.kernel, o->text.initrd, o->text.append, o->text.memory, o->text.engine,
+		o->text.direct, o->text.gate, o->text.cpu, o->text.serial, o->text.stats_file,
+		o->text.clock, o->text.rtc, o->text.trace,
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		g_free(texts[i]);
+	g_strfreev(o->text.modules);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The options of `hemi run`, parsed and checked as far as the host allows. */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include "machine/config.h"
+
+/* The configuration together with the storage its strings point to. */
+struct options {
+	struct config config;
+	struct option_text {
+		char *kernel, *initrd, *append, *memory, *engine, *direct, *gate, *cpu, *serial;
+		char *stats_file, *clock, *rtc, *trace;
+		char **modules;
+	} text;
+	struct option_flags { int debug_exit, strict, no_reboot, verbose; } flags;
+};
+
+/* Fills o from argv. OPTIONS_RUN: go on; otherwise the exit status: help was
+ * printed, or one line on stderr said what is wrong. */
+#define OPTIONS_RUN	(-1)
+int options_parse(struct options *o, int argc, char **argv);
+void options_free(struct options *o);
+
+/* "512M" in bytes; false if it is no size. */
+bool parse_size(const char *s, uint64_t *out);
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Printing struct stats: for people on a stream, for programs as JSON in a file. */
+#ifndef CLI_STATS_H
+#define CLI_STATS_H
+
+#include <stdio.h>
+
+#include "vmexit/stats.h"
+
+void stats_print(const struct stats *s, FILE *f);
+/* Could path be written? Asked before the run, not after it. 0 or -errno. */
+int stats_check(const char *path);
+/* Replaces path at once (a reader never sees half of it). 0 or -errno. */
+int stats_write(const struct stats *s, const char *path);
+
+#endif

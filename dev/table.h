@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Every device of the PC, by name; the machine is built from device_table. */
+#ifndef DEV_TABLE_H
+#define DEV_TABLE_H
+
+#include "machine/device.h"
+
+extern const struct device_ops pic_device, pit_device, rtc_device, uart_device, i8042_device,
+	port92_device, cf9_device, post_device, debugport_device, debug_exit_device;
+
+/* In the order of initialisation and of a snapshot; ends in NULL. */
+extern const struct device_ops *const device_table[];
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Does this host allow what the ring3 engine needs? Answered by doing it: a stub
+ * is started and runs two instructions in a 32-bit and in a 16-bit segment. The
+ * test program borrows the first page of guest RAM and puts back what was there.
+ */
+#include "direct/ring3.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROBE_AT	0x100000	/* above any mmap_min_addr in use */
+
+static const uint8_t code32[] = { 0xb8, 0x34, 0x12, 0xcd, 0xab, 0xcd, 0x80 };
+static const uint8_t code16[] = { 0xb8, 0x34, 0x12, 0xcd, 0x80 };
+
+static void user_state(struct cpu *c, bool wide)
+{
+	cpu_reset(c);
+	c->cr0 |= CR0_PE | CR0_PG;
+	c->cpl = 3;
+	cpu_set_eflags(c, FL_IF);
+	for (unsigned i = 0; i < SEG_USER; i++)
+		c->seg[i] = (struct segment){ .sel = 0x7b, .limit = 0xffffffff,
+			.attr = SEG_G | SEG_D | SEG_P | 3 << 5 | SEG_S | SEG_W | SEG_A };
+	c->seg[SEG_CS] = (struct segment){ .sel = 0x73, .base = PROBE_AT, .limit = 0xffff,
+		.attr = SEG_P | 3 << 5 | SEG_S | SEG_CODE | SEG_R | SEG_A | (wide ? SEG_D : 0) };
+	c->rip = 0;
+}
+
+static int try_segment(struct ring3 *e, struct space *s, bool wide, char *why)
+{
+	const char *name = wide ? "32-bit" : "16-bit";
+	uint32_t want = wide ? 0xabcd1234 : 0x1234;
+	struct direct_exit x;
+	struct cpu c;
+	int err;
+
+	user_state(&c, wide);
+	memcpy(e->m->mem.ram, wide ? code32 : code16, wide ? sizeof(code32) : sizeof(code16));
+	err = seg_load_all(s, &c);
+	if (err) {
+		snprintf(why, 128, "modify_ldt, %s segment: %s", name, strerror(-err));
+		return err;
+	}
+	ring3_run(e, s, &c, &x);
+	if (x.kind == DEXIT_HOST) {
+		snprintf(why, 128, "PTRACE_SYSEMU of %s code: %s", name, strerror(-x.err));
+		return x.err;
+	}
+	if (x.kind != DEXIT_INTN || c.gpr[RAX] != want) {
+		snprintf(why, 128, "%s code in the stub did not run as it should (exit %d, rip %#llx)",
+			 name, x.kind, (unsigned long long)c.rip);
+		return -ENOEXEC;
+	}
+	return 0;
+}
+
+static int find_floor(struct ring3 *e, struct space *s, char *why)
+{
+	static const gva_t try[] = { 0, 0x1000, 0x10000, PROBE_AT };
+	struct sink sink = ring3_sink(e);
+	int err = -EPERM;
+
+	for (size_t i = 0; err && i < ARRAY_LEN(try); i++) {
+		const struct sink_op op = { try[i], 1, 0, SINK_R | SINK_W | SINK_X };
+
+		err = sink.apply(e, s, &op, 1);
+		e->floor = try[i];
+	}
+	if (err)
+		snprintf(why, 128, "mmap of guest RAM in the stub: %s", strerror(-err));
+	return err;
+}
+
+int ring3_probe(struct ring3 *e, char why[static 128])
+{
+	const struct sink_op op = { PROBE_AT, 1, 0, SINK_R | SINK_W | SINK_X };
+	struct sink sink = ring3_sink(e);
+	uint8_t saved[sizeof(code32)];
+	struct space *s = calloc(1, sizeof(*s));
+	const char *what;
+	int err;
+
+	if (!s) {
+		snprintf(why, 128, "out of memory");
+		return -ENOMEM;
+	}
+	err = stub_start(e, s, &what);
+	if (err) {
+		snprintf(why, 128, "%s: %s", what, strerror(-err));
+		free(s);
+		return err;
+	}
+	err = fpu_measure(s);
+	if (err < 0)
+		snprintf(why, 128, "PTRACE_GETREGSET: %s", strerror(-err));
+	else {
+		e->xstate_size = (unsigned)err;
+		err = find_floor(e, s, why);
+	}
+	if (!err) {
+		err = sink.apply(e, s, &op, 1);
+		if (err)
+			snprintf(why, 128, "mmap of guest RAM in the stub: %s", strerror(-err));
+	}
+	if (!err) {
+		memcpy(saved, e->m->mem.ram, sizeof(saved));
+		e->complained = true;	/* the caller says why */
+		err = try_segment(e, s, true, why);
+		if (!err)
+			err = try_segment(e, s, false, why);
+		e->complained = false;
+		memcpy(e->m->mem.ram, saved, sizeof(saved));
+	}
+	/* Not kept: the thread that opens need not be the one that runs. */
+	stub_kill(s);
+	seg_forget(s);
+	free(s);
+	return err;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Near jumps. Three kinds of direct jump: to the same page of a flat code segment
+ * ("in": linked trace to trace), to another page of it ("out": jump cache), and
+ * all others ("slow": width and limit checked).
+ */
+#include "interp/tables.h"
+
+static inline unsigned target_offset(const struct op *op)
+{
+	return op->base | (unsigned)op->index << 8;
+}
+
+/* imm is the width mask of RIP. */
+static inline uint64_t target_rip(struct interp *v, const struct op *op)
+{
+	return (OP_NEXT_RIP(v, op) + (uint64_t)(int64_t)op->disp) & op->imm;
+}
+
+static void check_target(struct interp *v, uint64_t rip)
+{
+	if (v->hflags & HF_CS64) {
+		if ((int64_t)(rip << 16) >> 16 != (int64_t)rip)
+			raise_gp0(v);
+	} else if (rip > v->cpu.seg[SEG_CS].limit) {
+		raise_gp0(v);
+	}
+}
+
+HANDLER(h_jmp_in)
+{
+	DISPATCH(v, trace_link(v, op, target_offset(op)));
+}
+
+HANDLER(h_jmp_out)
+{
+	JUMP(v, op, target_rip(v, op));
+}
+
+HANDLER(h_jmp_slow)
+{
+	uint64_t rip = target_rip(v, op);
+
+	SYNC(v, op);
+	check_target(v, rip);
+	JUMP(v, op, rip);
+}
+
+HANDLER(h_jmp_r)
+{
+	uint64_t rip = reg_get(v, op->a, op->osize);
+
+	SYNC(v, op);
+	check_target(v, rip);
+	JUMP(v, op, rip);
+}
+
+HANDLER(h_jmp_m)
+{
+	SYNC(v, op);
+	uint64_t rip = mem_read(v, op->seg, ea_offset(v, op), op->osize);
+
+	check_target(v, rip);
+	JUMP(v, op, rip);
+}
+
+/* The end of a trace that was not a branch: on to the next instruction. */
+HANDLER(h_goto)
+{
+	uint64_t rip = OP_RIP(v, op);
+
+	JUMP(v, op, v->hflags & HF_CS64 ? rip : (uint32_t)rip);
+}
+
+#define JCC(cc, n, cond)								\
+	static HANDLER(jcc_in_##cc)							\
+	{ unsigned f = v->cpu.arith;							\
+	  if (cond) DISPATCH(v, trace_link(v, op, target_offset(op)));			\
+	  NEXT(v, op); }								\
+	static HANDLER(jcc_out_##cc)							\
+	{ unsigned f = v->cpu.arith;							\
+	  if (cond) JUMP(v, op, target_rip(v, op));					\
+	  NEXT(v, op); }								\
+	static HANDLER(jcc_slow_##cc)							\
+	{ unsigned f = v->cpu.arith;							\
+	  if (cond) return h_jmp_slow(v, op);						\
+	  NEXT(v, op); }
+CC_LIST(JCC)
+
+#define JCC_IN(cc, n, cond)	[n] = jcc_in_##cc,
+#define JCC_OUT(cc, n, cond)	[n] = jcc_out_##cc,
+#define JCC_SLOW(cc, n, cond)	[n] = jcc_slow_##cc,
+op_fn *const jcc_in[16] = { CC_LIST(JCC_IN) };
+op_fn *const jcc_out[16] = { CC_LIST(JCC_OUT) };
+op_fn *const jcc_slow[16] = { CC_LIST(JCC_SLOW) };
+
+/* LOOP, LOOPE, LOOPNE: a = 0, 1, 2. The counter's width is the address size. */
+HANDLER(h_loop)
+{
+	unsigned n = op->flags & OPF_A64 ? 8 : op->flags & OPF_A16 ? 2 : 4;
+	uint64_t rip = target_rip(v, op), c = reg_get(v, 8 * RCX, n) - 1;
+	bool zf = v->cpu.arith & AR_ZF;
+	bool taken = (n == 8 ? c : n == 4 ? (uint32_t)c : (uint16_t)c) != 0 &&
+		     (op->a == 0 || (op->a == 1) == zf);
+
+	SYNC(v, op);
+	if (taken)
+		check_target(v, rip);
+	reg_set(v, 8 * RCX, n, c);
+	if (taken)
+		JUMP(v, op, rip);
+	NEXT(v, op);
+}
+
+/* JCXZ, JECXZ, JRCXZ: a = width of the counter. */
+HANDLER(h_jcxz)
+{
+	uint64_t rip = target_rip(v, op);
+
+	if (reg_get(v, 8 * RCX, op->a) != 0)
+		NEXT(v, op);
+	SYNC(v, op);
+	check_target(v, rip);
+	JUMP(v, op, rip);
+}
+
+/* BOUND r, m: lower and upper limit follow each other in memory, signed. */
+HANDLER(h_bound)
+{
+	SYNC(v, op);
+	unsigned n = op->osize, sh = 64 - 8 * n;
+	uint64_t off = ea_offset(v, op);
+	int64_t lo = (int64_t)(mem_read(v, op->seg, off, n) << sh) >> sh;
+	int64_t hi = (int64_t)(mem_read(v, op->seg, off + n, n) << sh) >> sh;
+	int64_t x = (int64_t)(reg_get(v, op->a, n) << sh) >> sh;
+
+	if (x < lo || x > hi)
+		raise_fault(v, VEC_BR);
+	NEXT(v, op);
+}

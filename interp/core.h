@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Inside the interpreter: its state, the operation, the dispatch macros.
+ *
+ * In a nutshell. The code of a physical page is decoded once into *traces* of
+ * fixed-size *operations* (trace.c, decode.c, lower.c). A handler is a C
+ * function that does one instruction and ends in NEXT (the following operation
+ * of the trace), in JUMP (a control transfer: linked trace, jump cache, or the
+ * slow look-up), or in LEAVE (back to the run loop, which delivers interrupts
+ * and recomputes what depends on the processor's mode).
+ *
+ * RIP is not kept up to date: inside a trace it is gpr[R_PAGE] + op->off, where
+ * gpr[R_PAGE] is the RIP that corresponds to offset 0 of the current code page.
+ * A handler that may raise a guest fault therefore begins with SYNC(v, op),
+ * and everything it changes before its last possible fault must be restartable.
+ */
+#ifndef INTERP_CORE_H
+#define INTERP_CORE_H
+
+#include <setjmp.h>
+
+#include "interp/interp.h"
+#include "machine/paging.h"
+
+struct op;
+struct trace;
+typedef const struct op *op_fn(struct interp *v, const struct op *op);
+
+/*
+ * One decoded instruction. Register operands are *byte offsets* into cpu.gpr for
+ * general registers (8 * number, +1 for AH..BH), and plain numbers for segment,
+ * control, debug, x87, MMX and XMM registers.
+ */
+struct op {
+	op_fn *fn;
+	uint8_t a, b;		/* first and second register operand, in Intel's operand order */
+	uint8_t base, index;	/* address: gpr numbers, R_ZERO if absent, R_PAGE for RIP-relative */
+	uint8_t scale;		/* address: shift 0-3 */
+	uint8_t seg;		/* address: enum segreg */
+	uint8_t len;		/* bytes of the instruction (of all, if fused) */
+	uint8_t left;		/* instructions of the trace after this one */
+	int32_t disp;
+	uint16_t off;		/* page offset of the first byte */
+	uint8_t osize;		/* operand width in bytes: 1, 2, 4, 8 (x87, SSE: of the memory operand) */
+	uint8_t flags;		/* OPF_* */
+	union {
+		uint64_t imm;		/* sign-extended immediate; far pointers: sel << 32 | off */
+		struct trace *link;	/* direct branches inside the page: target, or NULL */
+	};
+};
+_Static_assert(sizeof(struct op) == 32, "two operations a cache line");
+
+enum op_flags {
+	OPF_A16 = 1, OPF_A64 = 2,	/* address size; neither: 32 */
+	OPF_MEM = 4,			/* the r/m operand is memory */
+	OPF_REP = 8, OPF_REPNE = 16,
+	OPF_LOCK = 32,
+	OPF_NOFLAGS = 64,		/* arithmetic flags are dead after this one */
+	OPF_MEM_DST = 128,		/* the memory operand is the first (destination) operand */
+};
+
+/* --- State ------------------------------------------------------------- */
+
+#define TLB_BITS	8
+#define TLB_SIZE	(1u << TLB_BITS)
+#define JC_BITS		11
+#define JC_SIZE		(1u << JC_BITS)
+
+/* A soft TLB entry: tags are page-aligned gva, or TLB_NONE. hva = gva + add. wr
+ * is TLB_NONE for pages whose stores must be noted (PG_*), or not dirty yet. */
+struct tlb_entry { uint64_t rd, wr; uintptr_t add; gpa_t page; };
+#define TLB_NONE	1ull	/* never equal to a page-aligned address */
+
+struct jc_entry { uint64_t tag; struct trace *trace; };
+struct itlb_entry { uint64_t tag; gpa_t page; };
+#define ITLB_SIZE	64
+
+/* What code means depends on these: they are part of a trace's key. */
+enum hflags {
+	HF_CS32 = 1, HF_CS64 = 2,	/* CS.D; 64-bit code */
+	HF_SS32 = 4,			/* stack pointer is ESP, not SP (64-bit: RSP) */
+	HF_CS_FLAT = 8,			/* base 0, limit 4 GiB */
+	HF_DS_FLAT = 16,		/* DS and ES: flat, writable data */
+	HF_SS_FLAT = 32,
+	HF_PE = 64,			/* protected mode, not V86 */
+	HF_VM = 128,
+};
+
+struct interp {
+	struct cpu cpu;			/* must stay first: handlers address it directly */
+
+	int64_t budget;			/* instructions until the run loop wants to look */
+	struct trace *trace;		/* running now; for RIP and counts */
+	const struct op *op;		/* SYNC: the instruction that may fault */
+	struct tlb_entry *tlb;		/* of the current privilege */
+	struct jc_entry *jc;		/* same */
+	uint64_t jc_gen;		/* in tags: changes with every flush */
+	uint32_t hflags;
+	bool broke;			/* the running trace was changed under us: leave after this op */
+	bool user;			/* CPL == 3 */
+	/* Segments usable without limit or type checks: 0 no, 1 readable, 2 writable. */
+	uint8_t plain[8];
+
+	struct machine *m;
+	jmp_buf *escape;		/* raise goes here */
+	struct fault { int8_t vec; bool has_code; bool is_soft; uint32_t code; } fault;
+	int8_t delivering;		/* vector being delivered, -1: none (double faults) */
+
+	int64_t retired;		/* before the current slice */
+	int64_t slice;			/* budget at the slice's start */
+	struct interp_counts counts;
+
+	uint64_t random;		/* state of the guest's RDRAND */
+	uint64_t cs_base, cs_limit;	/* as the jump cache's entries assume */
+	bool special;			/* single steps, breakpoints, or a stop at a privilege change */
+	unsigned how;			/* RUN_* of this run */
+	unsigned stepped;		/* single steps done in this run */
+	int64_t held;			/* budget held back during a single step */
+	bool tf_step;			/* the step began with TF set; cleared by what drops the trap */
+	bool set_rf;			/* IRET loaded RF: it holds for the next instruction */
+
+	struct decoder *decoder;
+	struct traces *traces;
+	const struct cpu_model *model;
+
+	struct tlb_entry tlbs[2][TLB_SIZE];	/* [user] */
+	struct tlb_entry tlb_never[TLB_SIZE];	/* all empty: every access goes the slow way */
+	struct itlb_entry itlb[2][ITLB_SIZE];
+	struct jc_entry jcs[2][JC_SIZE];
+	struct jc_entry jc_never[JC_SIZE];	/* all empty: every transfer goes the slow way */
+};
+
+uint64_t interp_random(struct interp *v);
+
+/* --- Dispatch ----------------------------------------------------------- */
+
+/*
+ * DISPATCH_LOOP: handlers return the next operation to a loop (portable, and
+ * what sanitizer builds use). Otherwise they call it in tail position.
+ */
+#ifdef DISPATCH_LOOP
+#define DISPATCH(v, next)	return (next)
+#elif defined(__clang__) && defined(HAVE_MUSTTAIL)
+#define DISPATCH(v, next)	do { const struct op *n_ = (next); \
+	__attribute__((musttail)) return n_->fn((v), n_); } while (0)
+#else
+#define DISPATCH(v, next)	do { const struct op *n_ = (next); return n_->fn((v), n_); } while (0)
+#endif
+
+#define SYNC(v, op_)	((v)->op = (op_))
+#define NEXT(v, op)	DISPATCH(v, (op) + 1)
+/* NEXT for handlers that stored through the slow path: the store may have
+ * changed this very trace. */
+#define NEXT_CHECKED(v, op) do { if (unlikely((v)->broke)) return op_leave_after(v, op); NEXT(v, op); } while (0)
+/* Control transfer to a RIP already truncated to its width and limit-checked. */
+#define JUMP(v, op_, rip_)	DISPATCH(v, trace_jump(v, op_, rip_))
+
+/* RIP of an operation, and of the one after it. */
+#define OP_RIP(v, op)		((v)->cpu.gpr[R_PAGE] + (op)->off)
+#define OP_NEXT_RIP(v, op)	(OP_RIP(v, op) + (op)->len)
+
+/* LEAVE: back to the run loop with RIP = rip, counting this instruction as done. */
+const struct op *op_leave_at(struct interp *v, const struct op *op, uint64_t rip);
+const struct op *op_leave_after(struct interp *v, const struct op *op);	/* rip = next */
+
+/* --- Registers ---------------------------------------------------------- */
+
+#define REG8(v, o)	(*(uint8_t *)((char *)(v)->cpu.gpr + (o)))
+#define REG16(v, o)	(*(uint16_t *)((char *)(v)->cpu.gpr + (o)))
+#define REG32(v, o)	(*(uint32_t *)((char *)(v)->cpu.gpr + (o)))	/* reading only */
+#define REG64(v, o)	(*(uint64_t *)((char *)(v)->cpu.gpr + (o)))
+/* 32-bit results zero-extend (SDM 1 3.4.1.1); in 32-bit code the upper half stays 0. */
+#define SET32(v, o, x)	(REG64(v, o) = (uint32_t)(x))
+
+static inline uint64_t reg_get(struct interp *v, unsigned off, unsigned size)
+{
+	switch (size) {
+	case 1: return REG8(v, off);
+	case 2: return REG16(v, off);
+	case 4: return REG32(v, off);
+	default: return REG64(v, off);
+	}
+}
+static inline void reg_set(struct interp *v, unsigned off, unsigned size, uint64_t x)
+{
+	switch (size) {
+	case 1: REG8(v, off) = (uint8_t)x; break;
+	case 2: REG16(v, off) = (uint16_t)x; break;
+	case 4: SET32(v, off, x); break;
+	default: REG64(v, off) = x;
+	}
+}
+
+/* --- Faults (fault.c) ---------------------------------------------------- */
+
+/* Raise a guest exception at the current instruction (SYNC'ed); never return. */
+_Noreturn void raise_fault(struct interp *v, int vec);			/* no error code */
+_Noreturn void raise_code(struct interp *v, int vec, uint32_t code);
+_Noreturn void raise_pf(struct interp *v, gva_t gva, uint32_t code);	/* sets CR2 */
+#define raise_ud(v)	raise_fault(v, VEC_UD)
+#define raise_gp0(v)	raise_code(v, VEC_GP, 0)
+
+/* --- Memory (mem.c): every function may raise #PF, #GP, #SS, #AC ------------ */
+
+/* Effective address: the offset in the segment, truncated to the address size. */
+static inline uint64_t ea_offset(const struct interp *v, const struct op *op)
+{
+	uint64_t ea = v->cpu.gpr[op->base] + (v->cpu.gpr[op->index] << op->scale) + (int64_t)op->disp;
+	if (op->flags & OPF_A64)
+		return ea;
+	return op->flags & OPF_A16 ? (uint16_t)ea : (uint32_t)ea;
+}
+/* Segment, limit, type and canonical checks; the linear address. access: ACC_READ
+ * or ACC_WRITE. */
+gva_t seg_linear(struct interp *v, unsigned seg, uint64_t off, unsigned size, unsigned access);
+
+/* By segment and offset. size 1, 2, 4, 8. */
+uint64_t mem_read(struct interp *v, unsigned seg, uint64_t off, unsigned size);
+void mem_write(struct interp *v, unsigned seg, uint64_t off, unsigned size, uint64_t val);
+/* As for a read-modify-write: write permission is checked first. */
+uint64_t mem_read_rmw(struct interp *v, unsigned seg, uint64_t off, unsigned size);
+/* Host address of the longest run of plain memory from off on, at most *len bytes
+ * and one page; NULL where every access must be made singly. Raises like an access to
+ * the first `unit` bytes; *len becomes a multiple of unit. */
+uint8_t *mem_span(struct interp *v, unsigned seg, uint64_t off, unsigned unit, unsigned *len,
+		  unsigned access);
+/* n <= 4096 bytes; nothing is stored unless all of it can be. */
+void mem_read_bytes(struct interp *v, unsigned seg, uint64_t off, void *buf, unsigned n);
+void mem_write_bytes(struct interp *v, unsigned seg, uint64_t off, const void *buf, unsigned n);
+/* Raises what writing n bytes would raise, and stores nothing. */
+void mem_probe_write(struct interp *v, unsigned seg, uint64_t off, unsigned n);
+
+/* By linear address, with an explicit privilege: access is ACC_* bits; with
+ * ACC_USER a user access, without it a supervisor one (descriptor tables, TSS,
+ * interrupt frames of inner stacks). */
+uint64_t lin_read(struct interp *v, gva_t gva, unsigned size, unsigned access);
+void lin_write(struct interp *v, gva_t gva, unsigned size, uint64_t val, unsigned access);
+void lin_probe(struct interp *v, gva_t gva, unsigned n, unsigned access);
+
+/* TLB maintenance. */
+void tlb_protect(struct interp *v, gpa_t page);		/* stores to it must be noted from now on */
+void tlb_flush(struct interp *v);			/* everything: CR0, CR3, CR4, EFER changes */
+void tlb_flush_page(struct interp *v, gva_t gva);	/* INVLPG */
+
+/* --- Mode ---------------------------------------------------------------- */
+
+/* Recomputes hflags, user, tlb and jc from the CPU state: after any change of a
+ * segment register, CR0/CR4/EFER, CPL, EFLAGS.VM/AC, DR7. */
+void interp_update(struct interp *v);
+
+/* --- Traces (trace.c) ------------------------------------------------------ */
+
+struct trace {
+	gpa_t gpa, gpa2;	/* of the first byte; of the second page if it straddles, else 0 */
+	uint32_t hflags;
+	uint16_t count;		/* instructions */
+	uint16_t bytes;
+	bool dead;
+	struct trace *hash_next;
+	struct trace *page_next[2];	/* in the lists of its first and second page */
+	struct op ops[];
+};
+
+/* Enters the trace at rip (budget, jump cache, look-up, decoding): what to run
+ * next, never NULL. May raise the fetch's fault, with RIP = rip. */
+const struct op *trace_jump_slow(struct interp *v, uint64_t rip);
+
+static inline const struct op *trace_enter(struct interp *v, struct trace *t, uint64_t page_rip)
+{
+	v->cpu.gpr[R_PAGE] = page_rip;
+	v->trace = t;
+	v->budget -= t->count;
+	return t->ops;
+}
+
+static inline const struct op *trace_jump(struct interp *v, const struct op *op, uint64_t rip)
+{
+	gva_t lip = rip + v->cpu.seg[SEG_CS].base;
+	if (!(v->hflags & HF_CS64))
+		lip = (uint32_t)lip;
+	struct jc_entry *e = &v->jc[(lip ^ lip >> JC_BITS) & (JC_SIZE - 1)];
+
+	v->budget += op->left;
+	if (likely(e->tag == (lip ^ v->jc_gen) && e->trace->hflags == v->hflags && v->budget > 0))
+		return trace_enter(v, e->trace, rip - (lip & ~PAGE_MASK));
+	return trace_jump_slow(v, rip);
+}
+
+/* A taken branch to offset toff of the same page; links the operation to its
+ * target once that is known and lies in this page alone. */
+const struct op *trace_link_slow(struct interp *v, const struct op *op, unsigned toff);
+
+static inline const struct op *trace_link(struct interp *v, const struct op *op, unsigned toff)
+{
+	struct trace *t = op->link;
+
+	if (likely(t && v->budget > 0)) {
+		v->trace = t;
+		v->budget += op->left - t->count;
+		return t->ops;
+	}
+	return trace_link_slow(v, op, toff);
+}
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The interpreter, as the rest of the monitor sees it: the authority on what a
+ * guest instruction means. The vCPU's state is embedded in it.
+ */
+#ifndef INTERP_INTERP_H
+#define INTERP_INTERP_H
+
+#include "machine/machine.h"
+
+struct interp;
+
+/* Makes the interpreter and its vCPU, and sets m->cpu. */
+int interp_create(struct interp **out, struct machine *m);
+void interp_destroy(struct interp *v);
+/* Forget everything derived (after a restore or a change of the CPU by others). */
+void interp_flush(struct interp *v);
+
+enum interp_stop {
+	ISTOP_BUDGET,	/* the instructions asked for are done */
+	ISTOP_HALT,	/* HLT, waiting for an interrupt */
+	ISTOP_USER,	/* at CPL 3 (asked for by until_user), at an instruction boundary */
+	ISTOP_KERNEL,	/* user code was left (asked for by until_kernel) */
+	ISTOP_POWER,	/* machine->power is not POWER_ON any more */
+	ISTOP_ATTENTION,/* machine->attention is set */
+};
+enum { RUN_UNTIL_USER = 1, RUN_UNTIL_KERNEL = 2, RUN_ONE = 4 /* exactly one instruction */ };
+
+/* Delivers pending interrupts and runs until something stops it. */
+enum interp_stop interp_run(struct interp *v, int64_t budget, unsigned how);
+
+/* Instructions retired so far, split by the privilege they ran at. */
+struct interp_counts { int64_t supervisor, user; };
+void interp_counts(const struct interp *v, struct interp_counts *out);
+/* What the trace cache did. */
+struct trace_counts { uint64_t built, decoded, flushed, dropped; };
+void interp_trace_counts(const struct interp *v, struct trace_counts *out);
+/* The vCPU's clock of retired instructions (for --clock=instructions). */
+const int64_t *interp_retired(const struct interp *v);
+
+/* Entry points for what a direct engine cannot name an instruction for. */
+void interp_raise_soft(struct interp *v, unsigned vector, bool has_code, uint32_t code);
+void interp_sysenter(struct interp *v);
+/* A selector load that direct code did behind our back (DEXIT_SEGMENT): does what
+ * the guest's own tables say; RIP stays. */
+void interp_load_segment(struct interp *v, enum segreg s, uint16_t sel);
+
+#endif

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Memory as an instruction sees it: segment checks (SDM 3A 5.3, 5.5), alignment,
+ * data breakpoints, paging through the soft TLB, and whatever lies behind a
+ * physical address. The complete and slow way; fast.h holds the short cut.
+ */
+#include <string.h>
+
+#include "interp/fast.h"
+
+/* --- The soft TLB ---------------------------------------------------------- */
+
+static void tlb_clear(struct tlb_entry *t)
+{
+	for (unsigned i = 0; i < TLB_SIZE; i++)
+		t[i].rd = t[i].wr = TLB_NONE;
+}
+
+static void jc_flush(struct interp *v)
+{
+	/* Canonical linear addresses leave the tag's top 16 bits to the generation. */
+	v->jc_gen += 1ull << 48;
+	if (v->jc_gen >> 48 == 0)
+		memset(v->jcs, 0xff, sizeof(v->jcs));
+}
+
+void tlb_flush(struct interp *v)
+{
+	tlb_clear(v->tlbs[0]);
+	tlb_clear(v->tlbs[1]);
+	memset(v->itlb, 0xff, sizeof(v->itlb));
+	jc_flush(v);
+}
+
+void tlb_flush_page(struct interp *v, gva_t gva)
+{
+	for (int u = 0; u < 2; u++) {
+		struct tlb_entry *e = &v->tlbs[u][gva >> PAGE_SHIFT & (TLB_SIZE - 1)];
+
+		e->rd = e->wr = TLB_NONE;
+		v->itlb[u][gva >> PAGE_SHIFT & (ITLB_SIZE - 1)].tag = TLB_NONE;
+	}
+	jc_flush(v);
+}
+
+/* Stores to this physical page must be noted from now on. */
+void tlb_protect(struct interp *v, gpa_t page)
+{
+	for (int u = 0; u < 2; u++)
+		for (unsigned i = 0; i < TLB_SIZE; i++)
+			if (v->tlbs[u][i].page == page)
+				v->tlbs[u][i].wr = TLB_NONE;
+}
+
+/* A translated address: host memory, or a physical address to be asked for. */
+struct place { uint8_t *hva; gpa_t gpa; };
+
+static struct place translate_slow(struct interp *v, gva_t gva, unsigned access)
+{
+	struct memory *mem = &v->m->mem;
+	struct walk w;
+	uint32_t err = paging_access(mem, &v->cpu, gva, access & (ACC_WRITE | ACC_USER), &w);
+
+	if (err)
+		raise_pf(v, gva, err & ~PF_NOT);
+
+	uint8_t *hva = memory_hva(mem, w.gpa);
+	struct tlb_entry *e = &v->tlbs[!!(access & ACC_USER)][gva >> PAGE_SHIFT & (TLB_SIZE - 1)];
+
+	if (!hva)
+		return (struct place){ NULL, w.gpa };
+	uint64_t page = gva & PAGE_MASK;
+	bool writable = (access & ACC_WRITE) || (e->rd == page && e->wr == page);
+
+	e->rd = page;
+	e->add = (uintptr_t)hva - gva;
+	e->page = w.gpa & PAGE_MASK;
+	e->wr = writable && memory_flags(mem, w.gpa) == 0 ? page : TLB_NONE;
+	return (struct place){ hva, w.gpa };
+}
+
+static inline struct place translate(struct interp *v, gva_t gva, unsigned access)
+{
+	const struct tlb_entry *e = &v->tlbs[!!(access & ACC_USER)][gva >> PAGE_SHIFT & (TLB_SIZE - 1)];
+	uint64_t page = gva & PAGE_MASK;
+
+	if (likely((access & ACC_WRITE ? e->wr : e->rd) == page))
+		return (struct place){ (uint8_t *)(gva + e->add), e->page | (gva & ~PAGE_MASK) };
+	return translate_slow(v, gva, access);
+}
+
+/* --- Physical access behind a translation ------------------------------------ */
+
+static uint64_t place_read(struct interp *v, struct place p, unsigned size)
+{
+	uint64_t x = 0;
+
+	if (unlikely(!p.hva))
+		return phys_read(&v->m->mem, p.gpa, size);
+	memcpy(&x, p.hva, size);
+	return x;
+}
+
+static void store_ram(struct interp *v, struct place p, const void *buf, unsigned n)
+{
+	unsigned flags = memory_flags(&v->m->mem, p.gpa);
+
+	if (unlikely(flags & PG_ROM))
+		return;
+	memcpy(p.hva, buf, n);
+	if (unlikely(flags))
+		memory_note_store(&v->m->mem, p.gpa, n);
+}
+
+static void place_write(struct interp *v, struct place p, unsigned size, uint64_t val)
+{
+	if (unlikely(!p.hva)) {
+		phys_write(&v->m->mem, p.gpa, val, size);
+		return;
+	}
+	store_ram(v, p, &val, size);
+}
+
+/* Is the page a device or nothing? Bytes then go one access each. */
+static void copy_page(struct interp *v, struct place p, uint8_t *buf, unsigned n, bool write)
+{
+	if (p.hva) {
+		if (!write) {
+			memcpy(buf, p.hva, n);
+			return;
+		}
+		store_ram(v, p, buf, n);
+		return;
+	}
+	for (unsigned i = 0; i < n; i++)
+		if (write)
+			phys_write(&v->m->mem, p.gpa + i, buf[i], 1);
+		else
+			buf[i] = (uint8_t)phys_read(&v->m->mem, p.gpa + i, 1);
+}
+
+/* --- By linear address ---------------------------------------------------------- */
+
+static inline gva_t wrap(const struct interp *v, gva_t gva)
+{
+	return v->cpu.efer & EFER_LMA ? gva : (uint32_t)gva;
+}
+
+uint64_t lin_read(struct interp *v, gva_t gva, unsigned size, unsigned access)
+{
+	unsigned room = (unsigned)(PAGE_SIZE - (gva & ~PAGE_MASK));
+	struct place p = translate(v, gva, access), q;
+
+	if (likely(size <= room))
+		return place_read(v, p, size);
+	q = translate(v, wrap(v, gva + room), access);
+
+	uint64_t x = 0;
+	copy_page(v, p, (uint8_t *)&x, room, false);
+	copy_page(v, q, (uint8_t *)&x + room, size - room, false);
+	return x;
+}
+
+void lin_write(struct interp *v, gva_t gva, unsigned size, uint64_t val, unsigned access)
+{
+	unsigned room = (unsigned)(PAGE_SIZE - (gva & ~PAGE_MASK));
+	struct place p = translate(v, gva, access | ACC_WRITE), q;
+
+	if (likely(size <= room)) {
+		place_write(v, p, size, val);
+		return;
+	}
+	q = translate(v, wrap(v, gva + room), access | ACC_WRITE);
+	copy_page(v, p, (uint8_t *)&val, room, true);
+	copy_page(v, q, (uint8_t *)&val + room, size - room, true);
+}
+
+void lin_probe(struct interp *v, gva_t gva, unsigned n, unsigned access)
+{
+	translate(v, gva, access);
+	if ((gva & ~PAGE_MASK) + n > PAGE_SIZE)
+		translate(v, wrap(v, (gva | ~PAGE_MASK) + 1), access);
+}
+
+/* --- By segment ------------------------------------------------------------------- */
+
+static _Noreturn void raise_segment(struct interp *v, unsigned seg)
+{
+	raise_code(v, seg == SEG_SS ? VEC_SS : VEC_GP, 0);
+}
+
+static void check_segment(struct interp *v, unsigned seg, uint64_t off, unsigned size, unsigned access)
+{
+	const struct segment *s = &v->cpu.seg[seg];
+	uint64_t last = off + size - 1;
+
+	if (!(s->attr & SEG_P))
+		raise_segment(v, seg);
+	if (s->attr & SEG_CODE) {
+		if (access & ACC_WRITE || !(s->attr & SEG_R))
+			raise_segment(v, seg);
+	} else if ((access & ACC_WRITE) && !(s->attr & SEG_W)) {
+		raise_segment(v, seg);
+	}
+	if (!(s->attr & SEG_CODE) && (s->attr & SEG_E)) {
+		uint64_t top = s->attr & SEG_D ? 0xffffffffu : 0xffffu;
+
+		if (off <= s->limit || last > top)
+			raise_segment(v, seg);
+	} else if (last > s->limit) {
+		raise_segment(v, seg);
+	}
+}
+
+gva_t seg_linear(struct interp *v, unsigned seg, uint64_t off, unsigned size, unsigned access)
+{
+	if (v->hflags & HF_CS64) {
+		gva_t gva = seg >= SEG_FS && seg <= SEG_GS ? off + v->cpu.seg[seg].base : off;
+		gva_t last = gva + size - 1;
+
+		if ((int64_t)(gva << 16) >> 16 != (int64_t)gva || (int64_t)(last << 16) >> 16 != (int64_t)last)
+			raise_segment(v, seg);
+		return gva;
+	}
+	if (unlikely(v->plain[seg] < 1 + (access & ACC_WRITE)) || off + size - 1 > 0xffffffffu)
+		check_segment(v, seg, off, size, access);
+	return (uint32_t)(off + v->cpu.seg[seg].base);
+}
+
+/* Data breakpoints (SDM 3B 17.2.4); reported after the instruction. */
+static void check_breakpoints(struct interp *v, gva_t gva, unsigned size, unsigned access)
+{
+	static const uint8_t length[4] = { 1, 2, 8, 4 };
+
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned rw = v->cpu.dr[7] >> (16 + 4 * i) & 3;
+		unsigned len = length[v->cpu.dr[7] >> (18 + 4 * i) & 3];
+		gva_t at = v->cpu.dr[i] & ~(uint64_t)(len - 1);
+
+		if (!(v->cpu.dr[7] >> (2 * i) & 3) || !(rw & 1) || (rw == 1 && !(access & ACC_WRITE)))
+			continue;
+		if (gva < at + len && at < gva + size)
+			v->cpu.pending_dbg |= 1ull << i;
+	}
+}
+
+/* What every data access of an instruction passes through. */
+static inline gva_t data_linear(struct interp *v, unsigned seg, uint64_t off, unsigned size,
+				unsigned access)
+{
+	gva_t gva = seg_linear(v, seg, off, size, access);
+
+	if (unlikely(v->tlb == v->tlb_never)) {
+		if (v->user && (v->cpu.eflags & FL_AC) && (v->cpu.cr0 & CR0_AM) && size <= 8 &&
+		    (gva & (size - 1)))
+			raise_code(v, VEC_AC, 0);
+		if (v->cpu.dr[7] & 0xff)
+			check_breakpoints(v, gva, size, access);
+	}
+	return gva;
+}
+
+static inline unsigned privilege(const struct interp *v)
+{
+	return v->user ? ACC_USER : 0;
+}
+
+uint64_t mem_read(struct interp *v, unsigned seg, uint64_t off, unsigned size)
+{
+	return lin_read(v, data_linear(v, seg, off, size, ACC_READ), size, privilege(v));
+}
+
+void mem_write(struct interp *v, unsigned seg, uint64_t off, unsigned size, uint64_t val)
+{
+	lin_write(v, data_linear(v, seg, off, size, ACC_WRITE), size, val, privilege(v));
+}
+
+uint64_t mem_read_rmw(struct interp *v, unsigned seg, uint64_t off, unsigned size)
+{
+	gva_t gva = data_linear(v, seg, off, size, ACC_WRITE);
+
+	lin_probe(v, gva, size, privilege(v) | ACC_WRITE);
+	return lin_read(v, gva, size, privilege(v));
+}
+
+void mem_probe_write(struct interp *v, unsigned seg, uint64_t off, unsigned n)
+{
+	lin_probe(v, seg_linear(v, seg, off, n, ACC_WRITE), n, privilege(v) | ACC_WRITE);
+}
+
+static void copy_bytes(struct interp *v, unsigned seg, uint64_t off, uint8_t *buf, unsigned n,
+		       unsigned access)
+{
+	gva_t gva = data_linear(v, seg, off, n, access);
+	unsigned room = (unsigned)(PAGE_SIZE - (gva & ~PAGE_MASK));
+	struct place p = translate(v, gva, access | privilege(v)), q = p;
+
+	if (n > room)
+		q = translate(v, wrap(v, gva + room), access | privilege(v));
+	copy_page(v, p, buf, n > room ? room : n, access & ACC_WRITE);
+	if (n > room)
+		copy_page(v, q, buf + room, n - room, access & ACC_WRITE);
+}
+
+void mem_read_bytes(struct interp *v, unsigned seg, uint64_t off, void *buf, unsigned n)
+{
+	copy_bytes(v, seg, off, buf, n, ACC_READ);
+}
+
+void mem_write_bytes(struct interp *v, unsigned seg, uint64_t off, const void *buf, unsigned n)
+{
+	copy_bytes(v, seg, off, (uint8_t *)buf, n, ACC_WRITE);
+}
+
+uint8_t *mem_span(struct interp *v, unsigned seg, uint64_t off, unsigned unit, unsigned *len,
+		  unsigned access)
+{
+	gva_t gva = seg_linear(v, seg, off, unit, access);
+	unsigned room = (unsigned)(PAGE_SIZE - (gva & ~PAGE_MASK));
+
+	if (v->tlb == v->tlb_never || room < unit)
+		return NULL;
+	if (*len > room)
+		*len = room;
+	*len -= *len % unit;
+	/* The rest of the run must be inside the segment too. */
+	if (!(v->hflags & HF_CS64) && !v->plain[seg]) {
+		const struct segment *s = &v->cpu.seg[seg];
+
+		if ((s->attr & (SEG_CODE | SEG_E)) == SEG_E || off + *len - 1 > s->limit)
+			return NULL;
+	}
+	struct place p = translate(v, gva, access | privilege(v));
+
+	if (!p.hva || ((access & ACC_WRITE) && memory_flags(&v->m->mem, p.gpa)))
+		return NULL;
+	return p.hva;
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * MUL IMUL DIV IDIV, and the decimal adjustments DAA DAS AAA AAS AAM AAD (which
+ * 64-bit hosts lack, so they follow the manual's pseudo-code, SDM 2).
+ */
+#include "interp/tables.h"
+
+static inline uint64_t rm_value(struct interp *v, const struct op *op, unsigned reg)
+{
+	return op->flags & OPF_MEM ? mem_read(v, op->seg, ea_offset(v, op), op->osize)
+				   : reg_get(v, reg, op->osize);
+}
+
+/* Widening multiplications: RDX:RAX = RAX * r/m (AX = AL * r/m8). CF = OF = the
+ * upper half says more than the lower; SF ZF AF PF are the host's. */
+static uint16_t mul_wide(uint64_t a, uint64_t b, unsigned size, bool sgn, uint64_t *lo, uint64_t *hi,
+			 uint16_t arith)
+{
+	uint64_t l = a, h = 0;
+
+#define CASE(n, insn)	case n:									\
+	asm("movzwl %w[f], %%eax\n\t" ASM_LOAD "movq %[l], %%rax\n\t" insn "\n\t"		\
+	    "movq %%rax, %[l]" ASM_SAVE "\n\tmovw %%ax, %w[f]"					\
+	    : [l]"+&r"(l), "=&d"(h), [f]"+&r"(arith) : [s]"r"(b) : "rax", "cc"); break;
+	switch (size << 1 | sgn) {
+	CASE(2, "mulb %b[s]") CASE(3, "imulb %b[s]")
+	CASE(4, "mulw %w[s]") CASE(5, "imulw %w[s]")
+	CASE(8, "mull %k[s]") CASE(9, "imull %k[s]")
+	CASE(16, "mulq %[s]") CASE(17, "imulq %[s]")
+	}
+#undef CASE
+	*lo = l;
+	*hi = h;
+	return arith;
+}
+
+static const struct op *mul1(struct interp *v, const struct op *op, bool sgn)
+{
+	SYNC(v, op);
+	uint64_t lo, hi, s = rm_value(v, op, op->a);
+
+	v->cpu.arith = mul_wide(reg_get(v, 8 * RAX, op->osize), s, op->osize, sgn, &lo, &hi,
+				v->cpu.arith);
+	if (op->osize == 1) {
+		REG16(v, 8 * RAX) = (uint16_t)lo;
+	} else {
+		reg_set(v, 8 * RAX, op->osize, lo);
+		reg_set(v, 8 * RDX, op->osize, hi);
+	}
+	NEXT(v, op);
+}
+
+HANDLER(h_mul) { return mul1(v, op, false); }
+HANDLER(h_imul1) { return mul1(v, op, true); }
+
+#define DO_IMUL(sfx, T, d, s) do { uint16_t f_ = v->cpu.arith; T d_ = (T)(d), s_ = (T)(s);	\
+	asm(ASM_LOAD "imul" #sfx " %2, %0" ASM_SAVE : "+r"(d_), "+a"(f_) : "r"(s_) : "cc");	\
+	v->cpu.arith = f_; reg_set(v, op->a, sizeof(T), d_); } while (0)
+
+static const struct op *imul_to_reg(struct interp *v, const struct op *op, uint64_t x, uint64_t y)
+{
+	switch (op->osize) {
+	case 2: DO_IMUL(w, uint16_t, x, y); break;
+	case 4: DO_IMUL(l, uint32_t, x, y); break;
+	default: DO_IMUL(q, uint64_t, x, y); break;
+	}
+	NEXT(v, op);
+}
+
+HANDLER(h_imul2)
+{
+	SYNC(v, op);
+	return imul_to_reg(v, op, reg_get(v, op->a, op->osize), rm_value(v, op, op->b));
+}
+
+HANDLER(h_imul3)
+{
+	SYNC(v, op);
+	return imul_to_reg(v, op, rm_value(v, op, op->b), op->imm);
+}
+
+/* Flags after a division are undefined; like most processors we keep them. */
+HANDLER(h_div)
+{
+	SYNC(v, op);
+	unsigned n = op->osize, bits = 8 * n;
+	uint64_t s = rm_value(v, op, op->a);
+	unsigned __int128 x;
+
+	if (s == 0)
+		raise_fault(v, VEC_DE);
+	if (n == 1)
+		x = REG16(v, 8 * RAX);
+	else
+		x = (unsigned __int128)reg_get(v, 8 * RDX, n) << bits | reg_get(v, 8 * RAX, n);
+	if (x >> bits >= s)
+		raise_fault(v, VEC_DE);
+
+	uint64_t q, r;
+	if (n == 8) {
+		asm("divq %4" : "=a"(q), "=d"(r) : "0"((uint64_t)x), "1"((uint64_t)(x >> 64)), "r"(s) : "cc");
+	} else {
+		q = (uint64_t)x / s;
+		r = (uint64_t)x % s;
+	}
+	if (n == 1) {
+		REG16(v, 8 * RAX) = (uint16_t)(r << 8 | q);
+	} else {
+		reg_set(v, 8 * RAX, n, q);
+		reg_set(v, 8 * RDX, n, r);
+	}
+	NEXT(v, op);
+}
+
+HANDLER(h_idiv)
+{
+	SYNC(v, op);
+	unsigned n = op->osize, bits = 8 * n;
+	int64_t s = (int64_t)(rm_value(v, op, op->a) << (64 - bits)) >> (64 - bits);
+	__int128 x, q;
+
+	if (s == 0)
+		raise_fault(v, VEC_DE);
+	if (n == 1)
+		x = (int16_t)REG16(v, 8 * RAX);
+	else if (n == 8)
+		x = (__int128)((unsigned __int128)v->cpu.gpr[RDX] << 64 | v->cpu.gpr[RAX]);
+	else
+		x = (int64_t)((reg_get(v, 8 * RDX, n) << bits | reg_get(v, 8 * RAX, n)) << (64 - 2 * bits))
+		    >> (64 - 2 * bits);
+	/* The most negative dividend by -1 overflows even 128 bits. */
+	if (s == -1 && (unsigned __int128)x == (unsigned __int128)1 << 127)
+		raise_fault(v, VEC_DE);
+	q = n == 8 ? x / s : s == -1 ? -x : (__int128)((int64_t)x / s);
+	if (q != (__int128)((int64_t)((uint64_t)q << (64 - bits)) >> (64 - bits)))
+		raise_fault(v, VEC_DE);
+
+	uint64_t r = (uint64_t)(x - q * s);
+	if (n == 1) {
+		REG16(v, 8 * RAX) = (uint16_t)((r & 0xff) << 8 | ((uint64_t)q & 0xff));
+	} else {
+		reg_set(v, 8 * RAX, n, (uint64_t)q);
+		reg_set(v, 8 * RDX, n, r);
+	}
+	NEXT(v, op);
+}
+
+/* --- Decimal ------------------------------------------------------------- */
+
+/* SF ZF PF of a byte; the others as given. */
+static void byte_flags(struct interp *v, uint8_t r, bool cf, bool af)
+{
+	uint32_t fl = (cf ? FL_CF : 0) | (af ? FL_AF : 0) | (r ? 0 : FL_ZF) | (r & 0x80 ? FL_SF : 0);
+
+	if (!__builtin_parity(r))
+		fl |= FL_PF;
+	v->cpu.arith = flags_to_arith(fl);
+}
+
+static void decimal_adjust(struct interp *v, int sign)
+{
+	uint8_t al = REG8(v, 8 * RAX), old = al;
+	bool old_cf = v->cpu.arith & AR_CF, cf = false, af = false;
+
+	if ((al & 15) > 9 || (v->cpu.arith & AR_AF)) {
+		cf = old_cf || (sign > 0 ? al > 0xff - 6 : al < 6);
+		al = (uint8_t)(al + sign * 6);
+		af = true;
+	}
+	if (old > 0x99 || old_cf) {
+		al = (uint8_t)(al + sign * 0x60);
+		cf = true;
+	} else if (sign > 0) {
+		cf = false;
+	}
+	REG8(v, 8 * RAX) = al;
+	byte_flags(v, al, cf, af);
+}
+
+HANDLER(h_daa) { decimal_adjust(v, 1); NEXT(v, op); }
+HANDLER(h_das) { decimal_adjust(v, -1); NEXT(v, op); }
+
+static void ascii_adjust(struct interp *v, int sign)
+{
+	bool adjust = (REG8(v, 8 * RAX) & 15) > 9 || (v->cpu.arith & AR_AF);
+
+	if (adjust)
+		REG16(v, 8 * RAX) = (uint16_t)(REG16(v, 8 * RAX) + sign * 0x106);
+	REG8(v, 8 * RAX) &= 15;
+	byte_flags(v, REG8(v, 8 * RAX), adjust, adjust);
+}
+
+HANDLER(h_aaa) { ascii_adjust(v, 1); NEXT(v, op); }
+HANDLER(h_aas) { ascii_adjust(v, -1); NEXT(v, op); }
+
+HANDLER(h_aam)
+{
+	uint8_t al = REG8(v, 8 * RAX), base = (uint8_t)op->imm;
+
+	SYNC(v, op);
+	if (base == 0)
+		raise_fault(v, VEC_DE);
+	REG16(v, 8 * RAX) = (uint16_t)((al / base) << 8 | al % base);
+	byte_flags(v, REG8(v, 8 * RAX), false, false);
+	NEXT(v, op);
+}
+
+HANDLER(h_aad)
+{
+	uint8_t al = (uint8_t)(REG8(v, 8 * RAX) + REG8(v, 8 * RAX + 1) * (uint8_t)op->imm);
+
+	REG16(v, 8 * RAX) = al;
+	byte_flags(v, al, false, false);
+	NEXT(v, op);
+}
+
+/* CBW CWDE CDQE; CWD CDQ CQO. osize is the destination's. */
+HANDLER(h_cbw)
+{
+	switch (op->osize) {
+	case 2: REG16(v, 8 * RAX) = (uint16_t)(int8_t)REG8(v, 8 * RAX); break;
+	case 4: SET32(v, 8 * RAX, (int16_t)REG16(v, 8 * RAX)); break;
+	default: REG64(v, 8 * RAX) = (uint64_t)(int32_t)REG32(v, 8 * RAX); break;
+	}
+	NEXT(v, op);
+}
+
+HANDLER(h_cwd)
+{
+	switch (op->osize) {
+	case 2: REG16(v, 8 * RDX) = (uint16_t)((int16_t)REG16(v, 8 * RAX) >> 15); break;
+	case 4: SET32(v, 8 * RDX, (int32_t)REG32(v, 8 * RAX) >> 31); break;
+	default: REG64(v, 8 * RDX) = (uint64_t)((int64_t)REG64(v, 8 * RAX) >> 63); break;
+	}
+	NEXT(v, op);
+}

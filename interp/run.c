@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The run loop: what happens between two instructions. Interrupts, traps, single
+ * steps, double and triple faults (SDM 3A 6.9 gives the order), and the derived
+ * state that follows the processor's mode.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "debug/disasm.h"
+#include "interp/cpu_model.h"
+#include "interp/decode.h"
+#include "interp/descriptor.h"
+#include "interp/system.h"
+#include "interp/tables.h"
+#include "interp/trace.h"
+
+#define DR7_ENABLED	0xffu
+#define DR6_BS		(1ull << 14)
+
+/* --- Derived state ------------------------------------------------------------- */
+
+static uint8_t segment_plain(const struct segment *s)
+{
+	if (!(s->attr & SEG_P) || s->limit != 0xffffffff || !(s->attr & SEG_S))
+		return 0;
+	if (s->attr & SEG_CODE)
+		return s->attr & SEG_R ? 1 : 0;
+	if (s->attr & SEG_E)
+		return 0;
+	return s->attr & SEG_W ? 2 : 1;
+}
+
+static uint32_t compute_hflags(const struct interp *v)
+{
+	const struct cpu *c = &v->cpu;
+	const struct segment *cs = &c->seg[SEG_CS], *ss = &c->seg[SEG_SS];
+	uint32_t h = 0;
+
+	if (c->eflags & FL_VM)
+		return HF_VM;
+	if (c->cr0 & CR0_PE)
+		h |= HF_PE;
+	if (cpu_code64(c))
+		return h | HF_CS64 | HF_CS_FLAT | HF_DS_FLAT | HF_SS_FLAT | HF_SS32;
+	if (cs->attr & SEG_D)
+		h |= HF_CS32;
+	if (ss->attr & SEG_D)
+		h |= HF_SS32;
+	if (cs->base == 0 && cs->limit == 0xffffffff)
+		h |= HF_CS_FLAT;
+	if (v->plain[SEG_DS] == 2 && v->plain[SEG_ES] == 2 && !c->seg[SEG_DS].base && !c->seg[SEG_ES].base)
+		h |= HF_DS_FLAT;
+	if (v->plain[SEG_SS] == 2 && ss->base == 0)
+		h |= HF_SS_FLAT;
+	return h;
+}
+
+/* The counters are split by privilege, so a change of it settles the account. */
+static void settle(struct interp *v)
+{
+	int64_t used = v->slice - v->budget;
+
+	if (v->user)
+		v->counts.user += used;
+	else
+		v->counts.supervisor += used;
+	v->retired += used;
+	v->slice = v->budget;
+}
+
+/* Traced code is stepped; costs nothing in builds without tracing. */
+static inline bool tracing(const struct interp *v)
+{
+#ifdef ENABLE_TRACE
+	return v->m->config && v->m->config->trace & TRACE_INSN;
+#else
+	(void)v;
+	return false;
+#endif
+}
+
+void interp_update(struct interp *v)
+{
+	struct cpu *c = &v->cpu;
+	bool user = c->cpl == 3;
+
+	for (unsigned i = 0; i < 6; i++)
+		v->plain[i] = segment_plain(&c->seg[i]);
+	v->hflags = compute_hflags(v);
+	if (user != v->user) {
+		settle(v);
+		v->user = user;
+	}
+	/* The jump cache holds what was checked against this code segment. */
+	if (!(v->hflags & HF_CS_FLAT) &&
+	    (v->cs_base != c->seg[SEG_CS].base || v->cs_limit != c->seg[SEG_CS].limit)) {
+		v->jc_gen += 1ull << 48;
+		if (v->jc_gen >> 48 == 0)
+			memset(v->jcs, 0xff, sizeof(v->jcs));
+		v->cs_base = c->seg[SEG_CS].base;
+		v->cs_limit = c->seg[SEG_CS].limit;
+	}
+	bool armed = c->dr[7] & DR7_ENABLED;
+	bool aligned = user && (c->eflags & FL_AC) && (c->cr0 & CR0_AM);
+
+	v->special = (c->eflags & FL_TF) || armed || (v->how & RUN_ONE) ||
+		     tracing(v) || ((v->how & RUN_UNTIL_USER) && user) || ((v->how & RUN_UNTIL_KERNEL) && !user);
+	v->tlb = armed || aligned ? v->tlb_never : v->tlbs[user];
+	v->jc = v->special ? v->jc_never : v->jcs[user];
+}
+
+/* --- Faults ------------------------------------------------------------------------ */
+
+/* A fault was raised, perhaps while delivering another (SDM 3A 6.15, #DF). May
+ * raise again: the caller comes back here. */
+static void deliver_fault(struct interp *v)
+{
+	struct fault f = v->fault;
+
+	if (v->delivering >= 0) {
+		if (v->delivering == VEC_DF) {
+			v->m->power = POWER_TRIPLE;
+			v->delivering = -1;
+			return;
+		}
+		if (event_double_fault(v->delivering, f.vec))
+			f = (struct fault){ .vec = VEC_DF, .has_code = true };
+	}
+	v->delivering = f.vec;
+	event_deliver(v, (unsigned)f.vec, EV_FAULT, f.has_code, f.code);
+	v->delivering = -1;
+	interp_update(v);
+}
+
+static void deliver_debug(struct interp *v)
+{
+	struct cpu *c = &v->cpu;
+
+	c->dr[6] = (c->dr[6] & ~0xfull) | c->pending_dbg;
+	c->pending_dbg = 0;
+	v->delivering = VEC_DB;
+	event_deliver(v, VEC_DB, EV_EXTERNAL, false, 0);
+	v->delivering = -1;
+	interp_update(v);
+}
+
+static void deliver_external(struct interp *v, unsigned vector, bool nmi)
+{
+	v->cpu.halted = false;
+	if (nmi) {
+		v->cpu.nmi_pending = false;
+		v->cpu.nmi_blocked = true;
+	}
+	/* A fault during delivery of an interrupt is a first fault. */
+	event_deliver(v, vector, EV_EXTERNAL, false, 0);
+	interp_update(v);
+}
+
+/* --- One instruction --------------------------------------------------------------- */
+
+static void dispatch(struct interp *v, const struct op *op)
+{
+#ifdef DISPATCH_LOOP
+	while (op)
+		op = op->fn(v, op);
+#else
+	op->fn(v, op);
+#endif
+}
+
+/* An instruction breakpoint at RIP? SDM 3B 17.3.1.1; RF holds it off once. */
+static bool instruction_breakpoint(struct interp *v)
+{
+	struct cpu *c = &v->cpu;
+	gva_t lip = c->rip + c->seg[SEG_CS].base;
+
+	if (!(c->dr[7] & DR7_ENABLED) || (c->eflags & FL_RF))
+		return false;
+	if (!(v->hflags & HF_CS64))
+		lip = (uint32_t)lip;
+	for (unsigned i = 0; i < 4; i++)
+		if ((c->dr[7] >> (2 * i) & 3) && !(c->dr[7] >> (16 + 4 * i) & 3) && c->dr[i] == lip)
+			c->pending_dbg |= 1ull << i;
+	return c->pending_dbg;
+}
+
+/* Exactly one instruction, with its traps. Budget beyond it is held back, so that
+ * a branch leaves. */
+static void step(struct interp *v)
+{
+	bool tf = v->cpu.eflags & FL_TF, rf = v->cpu.eflags & FL_RF;
+
+	if (instruction_breakpoint(v)) {
+		v->fault = (struct fault){ .vec = VEC_DB };
+		v->cpu.dr[6] = (v->cpu.dr[6] & ~0xfull) | v->cpu.pending_dbg;
+		v->cpu.pending_dbg = 0;
+		deliver_fault(v);
+		return;
+	}
+#ifdef ENABLE_TRACE
+	if (v->m->config->trace & TRACE_INSN)
+		trace_instruction(v->m, &v->cpu);
+#endif
+	v->cpu.int_shadow = false;
+	v->held = v->budget - 1;
+	v->budget = 1;
+	v->tf_step = tf;
+	dispatch(v, trace_single(v));
+	v->budget += v->held;
+	v->held = 0;
+	if (rf && !v->set_rf)
+		v->cpu.eflags &= ~FL_RF;
+	v->set_rf = false;
+	if (v->tf_step)
+		v->cpu.pending_dbg |= DR6_BS;
+	v->tf_step = false;
+	v->stepped++;
+}
+
+/* --- The loop -------------------------------------------------------------------------- */
+
+/* Delivers what is deliverable at this boundary; true if something was. */
+static bool deliver_events(struct interp *v)
+{
+	struct cpu *c = &v->cpu;
+
+	if (unlikely(c->pending_dbg) && !c->int_shadow) {
+		deliver_debug(v);
+		return true;
+	}
+	if (unlikely(c->nmi_pending) && !c->nmi_blocked && !c->int_shadow) {
+		deliver_external(v, VEC_NMI, true);
+		return true;
+	}
+	if (v->m->intr && (c->eflags & FL_IF) && !c->int_shadow) {
+		int vector = irq_acknowledge(v->m);
+
+		deliver_external(v, (unsigned)vector, false);
+		return true;
+	}
+	return false;
+}
+
+static enum interp_stop run_loop(struct interp *v)
+{
+	struct cpu *c = &v->cpu;
+
+	for (;;) {
+		if (v->m->power != POWER_ON)
+			return ISTOP_POWER;
+		if (deliver_events(v))
+			continue;
+		if ((v->how & RUN_ONE) && v->stepped)
+			return ISTOP_BUDGET;
+		if (c->halted)
+			return ISTOP_HALT;
+		if ((v->how & RUN_UNTIL_USER) && v->user && !c->int_shadow)
+			return ISTOP_USER;
+		if ((v->how & RUN_UNTIL_KERNEL) && !v->user)
+			return ISTOP_KERNEL;
+		if (v->budget <= 0)
+			return ISTOP_BUDGET;
+		if (atomic_load_explicit(&v->m->attention, memory_order_relaxed))
+			return ISTOP_ATTENTION;
+		v->broke = false;
+		if (v->special || c->int_shadow)
+			step(v);
+		else
+			dispatch(v, trace_jump_slow(v, c->rip));
+	}
+}
+
+enum interp_stop interp_run(struct interp *v, int64_t budget, unsigned how)
+{
+	enum interp_stop why;
+	jmp_buf escape;
+
+	v->slice = v->budget = budget;
+	v->how = how;
+	v->stepped = 0;
+	v->held = 0;
+	v->delivering = -1;
+	v->escape = &escape;
+	v->op = NULL;
+	interp_update(v);
+	if (setjmp(escape)) {
+		v->op = NULL;
+		v->budget += v->held;
+		v->held = 0;
+		if (v->tf_step || (v->how & RUN_ONE)) {
+			v->tf_step = false;
+			v->stepped++;
+		}
+		deliver_fault(v);
+	}
+	why = run_loop(v);
+	v->escape = NULL;
+	settle(v);
+	return why;
+}
+
+/* --- Making and breaking -------------------------------------------------------------- */
+
+static void listener_protect(void *self, gpa_t page, unsigned flags)
+{
+	(void)flags;
+	tlb_protect(self, page & PAGE_MASK);
+}
+
+static void listener_stored(void *self, gpa_t gpa, unsigned len, unsigned flags)
+{
+	if (flags & PG_CODE)
+		traces_stored(self, gpa, len);
+}
+
+int interp_create(struct interp **out, struct machine *m)
+{
+	struct interp *v = aligned_alloc(64, (sizeof(*v) + 63) & ~(size_t)63);
+	int err;
+
+	if (!v)
+		return -ENOMEM;
+	memset(v, 0, sizeof(*v));
+	v->m = m;
+	v->model = cpu_model_find(m->config ? m->config->cpu_model : NULL);
+	v->decoder = decoder_create();
+	err = v->model ? traces_create(&v->traces, m) : -EINVAL;
+	if (err || !v->decoder) {
+		decoder_destroy(v->decoder);
+		free(v);
+		return err ? err : -ENOMEM;
+	}
+	for (unsigned i = 0; i < TLB_SIZE; i++)
+		v->tlb_never[i].rd = v->tlb_never[i].wr = TLB_NONE;
+	memset(v->jcs, 0xff, sizeof(v->jcs));
+	memset(v->jc_never, 0xff, sizeof(v->jc_never));
+	v->random = 0x9e3779b97f4a7c15ull;
+	if (!m->config || !m->config->clock_instructions)
+		if (getrandom(&v->random, sizeof(v->random), GRND_NONBLOCK) < 0)
+			v->random = 0x9e3779b97f4a7c15ull;
+	v->delivering = -1;
+	cpu_reset(&v->cpu);
+	m->cpu = &v->cpu;
+	memory_add_listener(&m->mem, &(struct memory_listener){
+		.protect = listener_protect, .stored = listener_stored, .self = v });
+	interp_flush(v);
+	*out = v;
+	return 0;
+}
+
+void interp_destroy(struct interp *v)
+{
+	if (!v)
+		return;
+	v->m->cpu = NULL;
+	traces_destroy(v->traces);
+	decoder_destroy(v->decoder);
+	free(v);
+}
+
+void interp_flush(struct interp *v)
+{
+	tlb_flush(v);
+	traces_flush(v);
+	interp_update(v);
+}
+
+void interp_counts(const struct interp *v, struct interp_counts *out)
+{
+	*out = v->counts;
+}
+
+const int64_t *interp_retired(const struct interp *v)
+{
+	return &v->retired;
+}
+
+/* xorshift64*: quality enough for a guest's entropy pool to be fed by. */
+uint64_t interp_random(struct interp *v)
+{
+	v->random ^= v->random >> 12;
+	v->random ^= v->random << 25;
+	v->random ^= v->random >> 27;
+	return v->random * 0x2545f4914f6cdd1dull;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The port bus: who owns a port, and how a wide access reaches narrow devices.
+ * It must never know what a port means.
+ *
+ * owner[port] is an index into claims[]; claim 0 is nobody. An access goes whole
+ * to a device that owns all its ports and takes its width; otherwise it is cut
+ * in halves, low port first, as the ISA bus does with its 8-bit cards.
+ */
+#include "machine/bus.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define CLAIMS	64
+
+struct claim {
+	const struct device_ops *ops;
+	void *dev;
+	unsigned width;
+};
+
+struct bus {
+	uint8_t owner[0x10000];
+	struct claim claims[CLAIMS];
+	unsigned nclaims;
+};
+
+int bus_create(struct bus **out)
+{
+	struct bus *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return -ENOMEM;
+	b->nclaims = 1;
+	*out = b;
+	return 0;
+}
+
+void bus_destroy(struct bus *b)
+{
+	free(b);
+}
+
+void bus_claim(struct bus *b, uint16_t first, unsigned count, unsigned width,
+	       const struct device_ops *ops, void *dev)
+{
+	bug_on(b->nclaims == CLAIMS || first + count > 0x10000);
+	b->claims[b->nclaims] = (struct claim){ ops, dev, width };
+	for (unsigned i = 0; i < count; i++)
+		b->owner[first + i] = (uint8_t)b->nclaims;
+	b->nclaims++;
+}
+
+static bool bus_whole(const struct bus *b, const struct claim *c, uint16_t port, unsigned size)
+{
+	if (size > c->width)
+		return size == 1;
+	for (unsigned i = 1; i < size; i++)
+		if (b->owner[(uint16_t)(port + i)] != b->owner[port])
+			return false;
+	return true;
+}
+
+uint32_t bus_in(struct bus *b, uint16_t port, unsigned size)
+{
+	const struct claim *c = &b->claims[b->owner[port]];
+	const uint32_t ones = 0xffffffffu >> (32 - 8 * size);
+
+	if (bus_whole(b, c, port, size))
+		return c->ops && c->ops->in ? c->ops->in(c->dev, port, size) & ones : ones;
+
+	uint32_t low = bus_in(b, port, size / 2);
+
+	return low | bus_in(b, (uint16_t)(port + size / 2), size / 2) << 4 * size;
+}
+
+void bus_out(struct bus *b, uint16_t port, uint32_t val, unsigned size)
+{
+	const struct claim *c = &b->claims[b->owner[port]];
+
+	if (!bus_whole(b, c, port, size)) {
+		bus_out(b, port, val, size / 2);
+		bus_out(b, (uint16_t)(port + size / 2), val >> 4 * size, size / 2);
+	} else if (c->ops && c->ops->out) {
+		c->ops->out(c->dev, port, val & 0xffffffffu >> (32 - 8 * size), size);
+	}
+}

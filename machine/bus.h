@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The port bus: 65,536 ports, each owned by at most one device. A wide access
+ * to a device that registered a narrower width is split, low port first, as the
+ * ISA bus does. Unowned ports read as all ones; writes to them vanish.
+ */
+#ifndef MACHINE_BUS_H
+#define MACHINE_BUS_H
+
+#include "machine/device.h"
+
+struct bus;
+
+int bus_create(struct bus **out);
+void bus_destroy(struct bus *b);
+/* [first, first+count) belong to dev from now on; width is the widest access
+ * (1, 2, 4) that ops->in/out take whole. */
+void bus_claim(struct bus *b, uint16_t first, unsigned count, unsigned width,
+	       const struct device_ops *ops, void *dev);
+uint32_t bus_in(struct bus *b, uint16_t port, unsigned size);
+void bus_out(struct bus *b, uint16_t port, uint32_t val, unsigned size);
+
+#endif

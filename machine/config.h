@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the user asked for: filled by cli/, read by everybody, changed by nobody. */
+#ifndef MACHINE_CONFIG_H
+#define MACHINE_CONFIG_H
+
+#include "machine/types.h"
+
+enum engine { ENGINE_HYBRID, ENGINE_INTERP };
+enum direct_kind { DIRECT_AUTO, DIRECT_RING3 };
+/* --trace, in builds with --enable-trace: instructions, exceptions and interrupts,
+ * crossings into and out of the direct engine, port accesses. */
+enum trace_what { TRACE_INSN = 1, TRACE_EVENT = 2, TRACE_CROSS = 4, TRACE_IO = 8 };
+enum gate_policy { GATE_ALWAYS, GATE_ADAPTIVE, GATE_NEVER };
+
+struct config {
+	const char *kernel, *initrd, *append;
+	const char *const *modules;	/* Multiboot modules, NULL-terminated, or NULL */
+	uint64_t memory;		/* bytes */
+	enum engine engine;
+	enum direct_kind direct;
+	enum gate_policy gate;
+	const char *cpu_model;
+	const char *serial;		/* stdio, file:P, pty, none */
+	bool want_stats;
+	const char *stats_file;		/* JSON there, or NULL: a table on stderr */
+	double timeout;			/* seconds, 0 = none */
+	bool debug_exit, strict, no_reboot, clock_instructions, verbose;
+	unsigned trace;			/* bits of enum trace_what */
+	uint64_t rtc_base;		/* --rtc: seconds since 1970, 0 = the host's clock */
+};
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The machine: everything the engines and devices share, tied together. */
+#ifndef MACHINE_MACHINE_H
+#define MACHINE_MACHINE_H
+
+#include <stdatomic.h>
+
+#include "machine/bus.h"
+#include "machine/clock.h"
+#include "machine/config.h"
+#include "machine/cpu.h"
+#include "machine/irq.h"
+#include "machine/memory.h"
+
+/* Why the guest is not running (any more). */
+enum power {
+	POWER_ON,
+	POWER_OFF,		/* halted for good, or powered off */
+	POWER_RESET,		/* reset requested: 8042, port 0x92, 0xcf9 */
+	POWER_TRIPLE,		/* triple fault */
+	POWER_DEBUG_EXIT,	/* isa-debug-exit; code in debug_exit_code */
+	POWER_TIMEOUT,
+	POWER_QUIT,		/* the user (Ctrl-A x) or a signal; signal number in quit_signal */
+	POWER_HOST_FAILURE,	/* a host call failed, already reported */
+};
+
+struct chardev;	/* dev/chardev.h: the host side of a serial port */
+
+struct machine {
+	struct cpu *cpu;		/* embedded in the interpreter's state */
+	struct memory mem;
+	struct bus *bus;
+	struct clock clock;
+	struct irq_controller irqc;
+	bool intr;			/* the INTR pin, driven by the interrupt controller */
+	bool a20;			/* always behaves as enabled; remembered for readers */
+
+	const struct config *config;
+	struct chardev *console;	/* may be NULL; set before machine_add_devices() */
+
+	enum power power;		/* vCPU thread only */
+	uint32_t debug_exit_code;
+	int quit_signal;
+
+	/* Set by any thread to make the vCPU leave its engine soon; what for is in
+	 * the request bits. The setter also calls machine_kick(). */
+	atomic_uint attention;
+	void (*kick)(void *arg);	/* interrupts the engine that is running; any thread */
+	void *kick_arg;
+
+	struct device_slot { const struct device_ops *ops; void *dev; } devices[24];
+	unsigned ndevices;
+};
+
+enum attention {
+	ATT_INPUT   = 1,	/* host input waits for a device (chardev) */
+	ATT_QUIT    = 2,
+	ATT_TIMEOUT = 4,
+	ATT_TIMER   = 8,	/* look at the clock */
+	ATT_STATS   = 16,
+};
+
+/* Any thread: ask for attention and get the vCPU out of its engine. */
+void machine_request(struct machine *m, unsigned bits);
+
+int machine_create(struct machine *m, const struct config *cfg);
+void machine_destroy(struct machine *m);
+/* Creates every device of the table dev/table.c. */
+int machine_add_devices(struct machine *m, const struct device_ops *const *table);
+void machine_reset(struct machine *m);	/* CPU, devices, page flags stay */
+
+/* Everything but RAM. After a restore the caller flushes what engines derived;
+ * a machine whose restore failed (-EINVAL) must be reset. */
+struct state;
+void machine_save(struct machine *m, struct state *s);
+int machine_restore(struct machine *m, struct state *s);
+
+#endif

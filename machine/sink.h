@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the shadow says to a direct engine: batches of changes to the mappings
+ * of one address space. A KVM table writer and an mmap batcher look alike here.
+ */
+#ifndef MACHINE_SINK_H
+#define MACHINE_SINK_H
+
+#include "machine/types.h"
+
+enum { SINK_R = 1, SINK_W = 2, SINK_X = 4 };
+
+struct sink_op {
+	gva_t gva;		/* page-aligned */
+	uint64_t pages;
+	int64_t offset;		/* file offset in guest RAM of the first page; the pages are consecutive */
+	uint8_t prot;		/* SINK_*; 0 = unmap */
+};
+
+struct space;	/* the engine's side of one guest address space */
+
+struct sink {
+	/* A new, empty address space; NULL and *err = -errno when the host refuses. */
+	struct space *(*space_create)(void *engine, int *err);
+	void (*space_destroy)(void *engine, struct space *);
+	/* Forget every mapping (cheaper than unmapping one by one). */
+	int (*space_clear)(void *engine, struct space *);
+	/* Applies ops in order; later ones override earlier ones. -errno: host failure. */
+	int (*apply)(void *engine, struct space *, const struct sink_op *ops, size_t n);
+	/* Instruction breakpoints guarding sensitive instructions: up to 4 linear
+	 * addresses, n may be 0. */
+	int (*guard)(void *engine, struct space *, const gva_t *at, unsigned n);
+	/* Lowest and highest+1 guest address that can be mapped at all. */
+	gva_t (*floor)(void *engine);
+	gva_t (*ceiling)(void *engine);
+	void *engine;
+};
+
+#endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The guest of isa.h, and one instruction in it on either engine. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/isa/isa.h"
+
+#define PD	0x1000u
+#define PT	0x2000u
+#define GDT	0x3000u
+#define IDT	0x4000u
+#define GATES	0x5000u		/* 16 bytes a vector */
+#define TSS	0x7000u
+#define STACK0	0x9000u
+#define RAM	(4u << 20)
+
+uint64_t isa_seed = 1;
+
+uint64_t rnd(void)
+{
+	isa_seed ^= isa_seed >> 12;
+	isa_seed ^= isa_seed << 25;
+	isa_seed ^= isa_seed >> 27;
+	return isa_seed * 0x2545f4914f6cdd1dull;
+}
+
+static void put64(struct bench *b, gpa_t at, uint64_t x)
+{
+	memcpy(b->m.mem.ram + at, &x, 8);
+}
+
+static uint64_t descriptor(uint32_t base, uint32_t limit20, unsigned attr)
+{
+	return (uint64_t)(base & 0xff000000u) << 32 | (uint64_t)(attr & 0xf000) << 40 |
+	       (uint64_t)(limit20 & 0xf0000) << 32 | (uint64_t)(attr & 0xff) << 40 |
+	       (uint64_t)(base & 0xffffff) << 16 | (limit20 & 0xffff);
+}
+
+static void tables_make(struct bench *b)
+{
+	uint32_t *pd = (uint32_t *)(b->m.mem.ram + PD), *pt = (uint32_t *)(b->m.mem.ram + PT);
+
+	pd[0] = PT | 7 | 0x20;
+	for (uint32_t i = 0; i < 1024; i++)
+		pt[i] = i << 12 | 3 | 0x60;
+	for (uint32_t gva = CODE_GVA; gva < CODE_GVA + 0x2000; gva += PAGE_SIZE)
+		pt[gva >> 12] = gva | 5 | 0x60;
+	for (uint32_t gva = DATA_GVA; gva < DATA_GVA + DATA_SIZE; gva += PAGE_SIZE)
+		pt[gva >> 12] = gva | 7 | 0x60;
+	for (uint32_t i = 0; i < 1024; i++)	/* what user code must not reach does not exist for it */
+		if (!(pt[i] & 4) && i >= 0x10)
+			pt[i] = 0;
+
+	put64(b, GDT + 0x08, descriptor(0, 0xfffff, 0xc09b));
+	put64(b, GDT + 0x10, descriptor(0, 0xfffff, 0xc093));
+	put64(b, GDT + 0x18, descriptor(0, 0xfffff, 0xc0fb));
+	put64(b, GDT + 0x20, descriptor(0, 0xfffff, 0xc0f3));
+	put64(b, GDT + 0x28, descriptor(TSS, 0x67, 0x008b));
+	for (uint32_t i = 0; i < 256; i++) {
+		uint32_t at = GATES + 16 * i;
+
+		put64(b, IDT + 8 * i, (uint64_t)(at & 0xffff0000u) << 32 | 0x8e0000000000ull |
+		      0x08ull << 16 | (at & 0xffff));
+	}
+	memcpy(b->m.mem.ram + TSS + 4, &(uint32_t){ STACK0 }, 4);
+	memcpy(b->m.mem.ram + TSS + 8, &(uint32_t){ 0x10 }, 4);
+}
+
+static void segment_set(struct segment *s, uint16_t sel, uint16_t attr)
+{
+	*s = (struct segment){ .sel = sel, .attr = attr, .limit = 0xffffffffu };
+}
+
+void bench_user_state(const struct bench *b, struct cpu *c, uint32_t rip)
+{
+	memset(c, 0, sizeof(*c));
+	cpu_reset(c);
+	c->cr0 = CR0_PE | CR0_PG | CR0_ET | CR0_NE | CR0_WP | CR0_MP;
+	c->cr3 = PD;
+	c->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT;
+	c->cpl = 3;
+	c->rip = rip;
+	cpu_set_eflags(c, FL_IF | FL_1);
+	segment_set(&c->seg[SEG_CS], 0x1b, 0xc0fb);
+	segment_set(&c->seg[SEG_SS], 0x23, 0xc0f3);
+	segment_set(&c->seg[SEG_DS], 0x23, 0xc0f3);
+	segment_set(&c->seg[SEG_ES], 0x23, 0xc0f3);
+	c->seg[SEG_FS] = c->seg[SEG_GS] = c->seg[SEG_LDTR] = (struct segment){ 0 };
+	c->seg[SEG_TR] = (struct segment){ .sel = 0x28, .attr = 0x008b, .limit = 0x67, .base = TSS };
+	c->gdtr = (struct dtable){ .base = GDT, .limit = 0x2f };
+	c->idtr = (struct dtable){ .base = IDT, .limit = 0x7ff };
+	c->fpu.cw = 0x37f;
+	c->fpu.mxcsr = 0x1f80;
+	(void)b;
+}
+
+int bench_open(struct bench *b)
+{
+	const struct sink_op ops[] = {
+		{ CODE_GVA, 2, CODE_GVA, SINK_R | SINK_X },
+		{ DATA_GVA, DATA_SIZE >> PAGE_SHIFT, DATA_GVA, SINK_R | SINK_W },
+	};
+	char why[128] = "";
+	int err;
+
+	memset(b, 0, sizeof(*b));
+	b->cfg.memory = RAM;
+	b->cfg.serial = "none";
+	b->cfg.cpu_model = getenv("ISA_CPU");
+	err = machine_create(&b->m, &b->cfg);
+	if (!err)
+		err = interp_create(&b->v, &b->m);
+	if (err) {
+		printf("cannot make a machine: %s\n", strerror(-err));
+		return 1;
+	}
+	b->decoder = decoder_create();
+	err = direct_ring3.open(&b->direct, &b->m, why);
+	if (err) {
+		printf("no direct execution on this host: %s\n", why);
+		return 77;
+	}
+	tables_make(b);
+	b->code = b->m.mem.ram + CODE_GVA;
+	b->data = b->m.mem.ram + DATA_GVA;
+	b->sink = direct_ring3.sink(b->direct);
+	b->space = b->sink.space_create(b->sink.engine, &err);
+	if (b->space)
+		err = b->sink.apply(b->sink.engine, b->space, ops, ARRAY_LEN(ops));
+	if (!b->space || err) {
+		printf("cannot make an address space: %s\n", strerror(-err));
+		return 1;
+	}
+	return 0;
+}
+
+void bench_close(struct bench *b)
+{
+	if (b->space)
+		b->sink.space_destroy(b->sink.engine, b->space);
+	if (b->direct)
+		direct_ring3.close(b->direct);
+	decoder_destroy(b->decoder);
+	interp_destroy(b->v);
+	machine_destroy(&b->m);
+}
+
+void bench_host(struct bench *b, const struct state_all *in, struct outcome *out)
+{
+	struct direct_exit x;
+
+	memcpy(b->data, in->data, DATA_SIZE);
+	out->s.cpu = in->cpu;
+	do {
+		memset(&x, 0, sizeof(x));
+		direct_ring3.run(b->direct, b->space, &out->s.cpu, &x);
+	} while (x.kind == DEXIT_KICK);
+	out->vector = -1;
+	out->fault_gva = x.kind == DEXIT_FAULT ? x.gva : 0;
+	out->faulted = out->s.cpu.rip == in->cpu.rip;
+	memcpy(out->s.data, b->data, DATA_SIZE);
+}
+
+void bench_interp(struct bench *b, const struct state_all *in, struct outcome *out)
+{
+	struct cpu *c = b->m.cpu;
+
+	memcpy(b->data, in->data, DATA_SIZE);
+	*c = in->cpu;
+	b->m.power = POWER_ON;
+	interp_run(b->v, 1, RUN_ONE);
+	out->s.cpu = *c;
+	out->vector = -1;
+	out->fault_gva = 0;
+	out->faulted = false;
+	if (c->cpl == 0) {	/* a fault was delivered: take the user state from its frame */
+		uint32_t frame[6];
+		unsigned skip;
+
+		out->vector = (int)((c->rip - GATES) / 16);
+		skip = (0x27d00u >> out->vector) & 1;	/* vectors with an error code */
+		memcpy(frame, b->m.mem.ram + (uint32_t)c->gpr[RSP] + 4 * skip, 5 * sizeof(*frame));
+		out->faulted = true;
+		out->fault_gva = out->vector == VEC_PF ? c->cr2 : 0;
+		out->s.cpu.rip = frame[0];
+		cpu_set_eflags(&out->s.cpu, frame[2] & ~FL_RF);
+		out->s.cpu.gpr[RSP] = frame[3];
+		out->s.cpu.cpl = 3;
+	}
+	memcpy(out->s.data, b->data, DATA_SIZE);
+}
+
+#define DIFFER(...) do { snprintf(text, size, __VA_ARGS__); return true; } while (0)
+
+static bool fpu_differs(const struct fpu *h, const struct fpu *i, char *text, size_t size)
+{
+	if (h->cw != i->cw || h->sw != i->sw || h->tags != i->tags)
+		DIFFER("x87 cw/sw/tags host %04x %04x %02x interp %04x %04x %02x", h->cw, h->sw, h->tags,
+		       i->cw, i->sw, i->tags);
+	for (int k = 0; k < 8; k++)
+		if (memcmp(h->st[k].b, i->st[k].b, 10))
+			DIFFER("R%d host %04x:%016" PRIx64 " interp %04x:%016" PRIx64, k, h->st[k].w[4],
+			       h->st[k].q[0], i->st[k].w[4], i->st[k].q[0]);
+	if (h->mxcsr != i->mxcsr)
+		DIFFER("mxcsr host %x interp %x", h->mxcsr, i->mxcsr);
+	for (int k = 0; k < 8; k++)
+		if (memcmp(h->xmm[k].b, i->xmm[k].b, 16))
+			DIFFER("xmm%d host %016" PRIx64 "%016" PRIx64 " interp %016" PRIx64 "%016" PRIx64, k,
+			       h->xmm[k].q[1], h->xmm[k].q[0], i->xmm[k].q[1], i->xmm[k].q[0]);
+	return false;
+}
+
+bool outcome_differs(const struct outcome *h, const struct outcome *i, uint32_t fl_undefined,
+		     char *text, size_t size)
+{
+	const struct cpu *a = &h->s.cpu, *c = &i->s.cpu;
+	uint32_t fa = cpu_eflags(a) & ~fl_undefined & ~FL_RF, fc = cpu_eflags(c) & ~fl_undefined & ~FL_RF;
+
+	if (h->faulted != i->faulted)
+		DIFFER("host %s, interp %s (vector %d), rip %" PRIx64 " %" PRIx64,
+		       h->faulted ? "faulted" : "went on", i->faulted ? "faulted" : "went on", i->vector,
+		       a->rip, c->rip);
+	if (a->rip != c->rip)
+		DIFFER("rip host %" PRIx64 " interp %" PRIx64, a->rip, c->rip);
+	for (int k = 0; k < 8; k++)
+		if (a->gpr[k] != c->gpr[k])
+			DIFFER("gpr %d host %" PRIx64 " interp %" PRIx64, k, a->gpr[k], c->gpr[k]);
+	if (fa != fc)
+		DIFFER("eflags host %x interp %x", fa, fc);
+	if (h->faulted && (h->fault_gva != 0) != (i->vector == VEC_PF))
+		DIFFER("host page fault at %" PRIx64 ", interp vector %d at %" PRIx64, h->fault_gva, i->vector,
+		       i->fault_gva);
+	if (h->faulted && h->fault_gva != i->fault_gva)
+		DIFFER("fault address host %" PRIx64 " interp %" PRIx64, h->fault_gva, i->fault_gva);
+	if (fpu_differs(&a->fpu, &c->fpu, text, size))
+		return true;
+	for (unsigned k = 0; k < DATA_SIZE; k++)
+		if (h->s.data[k] != i->s.data[k])
+			DIFFER("memory %x host %02x interp %02x", DATA_GVA + k, h->s.data[k], i->s.data[k]);
+	return false;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The mode manager's state, shared by the files of this folder alone. */
+#ifndef VMEXIT_INTERNAL_H
+#define VMEXIT_INTERNAL_H
+
+#include <signal.h>
+#include <time.h>
+
+#include "direct/direct.h"
+#include "direct/gate.h"
+#include "interp/interp.h"
+#include "shadow/shadow.h"
+#include "vmexit/burst.h"
+#include "vmexit/vmm.h"
+
+struct vmm {
+	struct machine *m;
+	struct interp *interp;
+	const struct direct_engine *engine;	/* NULL: interpretation only */
+	void *direct;
+	struct shadow *shadow;
+	struct bursts bursts;
+	char no_direct[128];		/* hybrid without a direct engine: why */
+
+	int wake;			/* eventfd: ends an idle wait */
+	timer_t preempt;		/* kicks direct code when a guest timer is due */
+	bool have_preempt;
+	int64_t preempt_at;		/* host ns it is armed for, INT64_MAX: not */
+	int64_t next_timer;		/* host ns at which a guest timer is due */
+
+	/* The account. */
+	int64_t started, ns_interp, ns_run, ns_idle;
+	int64_t run_floor;		/* the cheapest crossing seen, ns: its price */
+	uint64_t crossings, reasons[DEXIT_KINDS], refusals[GATE_REASONS];
+	uint64_t guards_hit;
+};
+
+static inline int64_t host_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
+/* user.c: runs user code, on whichever engine, until the kernel is due or somebody
+ * wants attention. */
+void user_run(struct vmm *vmm, int64_t slice);
+/* wait.c: sleeps until an interrupt may come; arms the preemption timer. */
+void wait_idle(struct vmm *vmm);
+void preempt_arm(struct vmm *vmm);
+int wait_create(struct vmm *vmm);
+void wait_destroy(struct vmm *vmm);
+
+#endif

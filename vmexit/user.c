@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * User code: gate -> drain -> enter -> classify -> dispatch -> account.
+ *
+ * Whatever ends a direct run is resolved by interpreting from that instruction on;
+ * the one exception is a page fault whose page the guest's own tables allow, which
+ * is filled into the shadow and retried.
+ */
+#include "vmexit/internal.h"
+
+/* Instructions interpreted where code cannot run directly (a device page, a page the
+ * scanner refuses) before direct execution is tried again. */
+#define DETOUR		256
+
+enum next { NEXT_AGAIN, NEXT_LEAVE };
+
+static void interpret(struct vmm *vmm, int64_t budget, unsigned how)
+{
+	int64_t before = host_now();
+
+	interp_run(vmm->interp, budget, how);
+	vmm->ns_interp += host_now() - before;
+}
+
+/* The interpreter does the instruction that direct execution could not. */
+static enum next resolve(struct vmm *vmm)
+{
+	interpret(vmm, 1, RUN_ONE);
+	return NEXT_AGAIN;
+}
+
+static enum next resolve_fault(struct vmm *vmm, gva_t gva)
+{
+	int err = 0;
+
+	switch (shadow_fault(vmm->shadow, gva, vmm->m->cpu->rip, &err)) {
+	case SHADOW_RETRY:
+		return NEXT_AGAIN;
+	case SHADOW_GUEST:
+		return resolve(vmm);
+	case SHADOW_INTERPRET:
+		interpret(vmm, DETOUR, RUN_UNTIL_KERNEL);
+		return NEXT_AGAIN;
+	case SHADOW_HOST:
+		vmm->m->power = POWER_HOST_FAILURE;
+		return NEXT_LEAVE;
+	}
+	return NEXT_LEAVE;
+}
+
+static enum next classify(struct vmm *vmm, const struct direct_exit *x)
+{
+	vmm->reasons[x->kind]++;
+	switch (x->kind) {
+	case DEXIT_FAULT:
+		return resolve_fault(vmm, x->gva);
+	case DEXIT_GUARD:
+		vmm->guards_hit++;
+		return resolve(vmm);
+	case DEXIT_SYSCALL:
+		if (!x->rip_known) {
+			interp_sysenter(vmm->interp);
+			return NEXT_AGAIN;
+		}
+		return resolve(vmm);
+	case DEXIT_INTN:
+	case DEXIT_TRAP:
+		return resolve(vmm);
+	case DEXIT_SEGMENT:
+		interp_load_segment(vmm->interp, x->segreg, x->sel);
+		return NEXT_AGAIN;
+	case DEXIT_KICK:
+		return NEXT_LEAVE;
+	case DEXIT_HOST:
+		vmm->m->power = POWER_HOST_FAILURE;
+		return NEXT_LEAVE;
+	}
+	return NEXT_LEAVE;
+}
+
+/* May it run directly now? Hands the guest its device-not-available exception first
+ * if only that stands in the way (DESIGN: ring3, a disabled FPU). */
+static bool admitted(struct vmm *vmm)
+{
+	enum gate_reason why = gate_refuses(vmm->m, vmm->engine, vmm->direct, vmm->m->config->strict);
+
+	if (why == GATE_OK)
+		return true;
+	vmm->refusals[why]++;
+	if (why == GATE_FPU_TS && !vmm->m->config->strict)
+		interp_raise_soft(vmm->interp, VEC_NM, false, 0);
+	return false;
+}
+
+static bool outside_wants(struct vmm *vmm)
+{
+	return vmm->m->power != POWER_ON || vmm->m->attention || vmm->m->intr ||
+	       vmm->m->cpu->cpl != 3 || vmm->m->cpu->halted;
+}
+
+/* Direct execution until the kernel is due; false if the gate refused at once. */
+static bool direct_burst(struct vmm *vmm)
+{
+	struct direct_exit x;
+	bool ran = false;
+
+	while (!outside_wants(vmm) && admitted(vmm)) {
+		int err = 0;
+		struct space *space = shadow_enter(vmm->shadow, &err);
+
+		if (!space) {
+			vmm->m->power = POWER_HOST_FAILURE;
+			return true;
+		}
+		preempt_arm(vmm);
+		int64_t before = host_now();
+
+		vmm->engine->run(vmm->direct, space, vmm->m->cpu, &x);
+		int64_t took = host_now() - before;
+
+		vmm->ns_run += took;
+		vmm->crossings++;
+		if (took < vmm->run_floor)
+			vmm->run_floor = took;
+		ran = true;
+		if (classify(vmm, &x) == NEXT_LEAVE)
+			break;
+	}
+	return ran;
+}
+
+void user_run(struct vmm *vmm, int64_t slice)
+{
+	struct cpu *c = vmm->m->cpu;
+	uint64_t cr3 = c->cr3, rip = c->rip;
+	int64_t allowance, length = 0;
+	bool crossed = false;
+
+	if (!vmm->engine) {
+		interpret(vmm, slice, RUN_UNTIL_KERNEL);
+		return;
+	}
+	allowance = burst_allowance(&vmm->bursts, cr3, rip);
+	if (allowance > 0) {
+		struct interp_counts a, b;
+
+		interp_counts(vmm->interp, &a);
+		interpret(vmm, allowance < slice ? allowance : slice, RUN_UNTIL_KERNEL);
+		interp_counts(vmm->interp, &b);
+		length = b.user - a.user;
+	}
+	if (allowance <= slice && !outside_wants(vmm)) {
+		int64_t before = vmm->ns_run;
+
+		crossed = direct_burst(vmm);
+		if (!crossed && !outside_wants(vmm)) {
+			interpret(vmm, slice, RUN_UNTIL_KERNEL);
+			return;
+		}
+		/* Native code does about as many instructions a nanosecond as there are
+		 * bits in two: one is near enough for a decision. */
+		length += vmm->ns_run - before - vmm->run_floor;
+	}
+	burst_done(&vmm->bursts, cr3, rip, crossed, length);
+}

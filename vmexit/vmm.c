@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The outermost loop: requests from outside, guest time, then kernel code on the
+ * interpreter or user code wherever user.c runs it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dev/chardev.h"
+#include "vmexit/internal.h"
+
+/* Instructions between two looks at the clock: some 50 us. */
+#define SLICE		20000
+#define SHADOW_ROOTS	24
+
+/* --- The loop ------------------------------------------------------------------ */
+
+static void take_requests(struct machine *m)
+{
+	unsigned bits = atomic_exchange(&m->attention, 0);
+
+	if (!bits)
+		return;
+	if (bits & ATT_QUIT)
+		m->power = POWER_QUIT;
+	if (bits & ATT_TIMEOUT)
+		m->power = POWER_TIMEOUT;
+	if (bits & ATT_INPUT)
+		chardev_deliver(m->console);
+}
+
+/* HLT with interrupts off waits for nothing that could come (SDM 2 HLT). */
+static bool halted_for_good(const struct machine *m)
+{
+	return !(m->cpu->eflags & FL_IF) && !m->cpu->nmi_pending;
+}
+
+static int64_t slice_length(struct vmm *vmm, int64_t next_ns)
+{
+	if (!vmm->m->clock.by_instructions || next_ns >= SLICE)
+		return SLICE;
+	return next_ns > 0 ? next_ns : 1;
+}
+
+enum power vmm_run(struct vmm *vmm)
+{
+	struct machine *m = vmm->m;
+	unsigned until_user = vmm->engine ? RUN_UNTIL_USER : 0;
+
+	vmm->started = host_now();
+	while (m->power == POWER_ON) {
+		take_requests(m);
+		int64_t next = clock_run(&m->clock);
+		int64_t before = host_now();
+
+		vmm->next_timer = next == INT64_MAX ? INT64_MAX : before + next;
+		if (m->cpu->halted && !m->intr && !m->cpu->nmi_pending) {
+			if (halted_for_good(m))
+				m->power = POWER_OFF;
+			else
+				wait_idle(vmm);
+			continue;
+		}
+		if (vmm->engine && m->cpu->cpl == 3 && !m->intr && !m->cpu->halted) {
+			user_run(vmm, slice_length(vmm, next));
+			continue;
+		}
+		interp_run(vmm->interp, slice_length(vmm, next), until_user);
+		vmm->ns_interp += host_now() - before;
+	}
+	return m->power;
+}
+
+/* --- Making and breaking -------------------------------------------------------- */
+
+static int open_direct(struct vmm *vmm, char why[static 128])
+{
+	const struct direct_engine *e = &direct_ring3;
+	struct sink sink;
+	int err = e->open(&vmm->direct, vmm->m, why);
+
+	if (err)
+		return err;
+	sink = e->sink(vmm->direct);
+	err = shadow_create(&vmm->shadow, vmm->m, &sink, SHADOW_ROOTS);
+	if (err) {
+		e->close(vmm->direct);
+		snprintf(why, 128, "shadow page tables: %s", strerror(-err));
+		return err;
+	}
+	vmm->engine = e;
+	return 0;
+}
+
+int vmm_create(struct vmm **out, struct machine *m, char why[static 128])
+{
+	struct vmm *vmm = calloc(1, sizeof(*vmm));
+	int err;
+
+	if (!vmm)
+		return -ENOMEM;
+	vmm->m = m;
+	vmm->wake = -1;
+	vmm->run_floor = INT64_MAX / 2;
+	bursts_init(&vmm->bursts, m->config->gate);
+	err = interp_create(&vmm->interp, m);
+	if (err) {
+		snprintf(why, 128, "interpreter: %s", strerror(-err));
+		free(vmm);
+		return err;
+	}
+	m->clock.retired = interp_retired(vmm->interp);
+	if (m->config->engine == ENGINE_HYBRID)
+		err = open_direct(vmm, why);
+	if (!err && (err = wait_create(vmm)))
+		snprintf(why, 128, "timer: %s", strerror(-err));
+	if (err) {
+		vmm_destroy(vmm);
+		return err;
+	}
+	*out = vmm;
+	return 0;
+}
+
+void vmm_destroy(struct vmm *vmm)
+{
+	if (!vmm)
+		return;
+	wait_destroy(vmm);
+	if (vmm->engine) {
+		shadow_destroy(vmm->shadow);
+		vmm->engine->close(vmm->direct);
+	}
+	interp_destroy(vmm->interp);
+	free(vmm);
+}
+
+void vmm_flush(struct vmm *vmm)
+{
+	interp_flush(vmm->interp);
+}
+
+/* --- The account ------------------------------------------------------------------ */
+
+static const char *const exit_names[DEXIT_KINDS] = {
+	[DEXIT_FAULT] = "page fault", [DEXIT_INTN] = "int n", [DEXIT_SYSCALL] = "syscall",
+	[DEXIT_TRAP] = "trap", [DEXIT_GUARD] = "guarded instruction", [DEXIT_SEGMENT] = "segment load",
+	[DEXIT_KICK] = "kick", [DEXIT_HOST] = "host failure",
+};
+
+static void stats_direct(struct vmm *vmm, struct stats *out)
+{
+	struct shadow_counts s;
+	size_t n = 0;
+
+	out->direct = vmm->engine->name;
+	out->crossings = vmm->crossings;
+	for (unsigned i = 0; i < DEXIT_KINDS; i++)
+		if (exit_names[i])
+			out->by_reason[n++] = (struct stats_count){ exit_names[i], vmm->reasons[i] };
+	n = 0;
+	for (unsigned i = 1; i < GATE_REASONS; i++)
+		if (vmm->refusals[i])
+			out->gate_refusals[n++] = (struct stats_count){
+				gate_reason_name((enum gate_reason)i), vmm->refusals[i] };
+	shadow_counts(vmm->shadow, &s);
+	out->shadow.fills = s.fills;
+	out->shadow.true_faults = s.true_faults;
+	out->shadow.hidden_faults = s.hidden_faults;
+	out->shadow.ad_faults = s.ad_faults;
+	out->shadow.table_writes = s.table_writes;
+	out->shadow.code_writes = s.code_writes;
+	out->shadow.prefilled = s.prefilled;
+	out->shadow.unmapped = s.unmapped;
+	out->shadow.roots = s.roots;
+	out->shadow.sink_calls = s.sink_calls;
+	out->shadow.sink_ops = s.sink_ops;
+	out->scanner.pages_scanned = s.pages_scanned;
+	out->scanner.pages_refused = s.pages_refused;
+	out->scanner.guards_hit = vmm->guards_hit;
+	vmm->engine->counts(vmm->direct, &out->stubs.live, &out->stubs.made);
+}
+
+void vmm_stats(struct vmm *vmm, struct stats *out)
+{
+	struct interp_counts i;
+	struct trace_counts t;
+	/* A direct run that trapped at once costs a crossing and nothing else, so the
+	 * cheapest one is the price of each. */
+	double crossing = vmm->crossings ? (double)vmm->crossings * (double)vmm->run_floor : 0;
+
+	memset(out, 0, sizeof(*out));
+	if (crossing > (double)vmm->ns_run)
+		crossing = (double)vmm->ns_run;
+	out->engine = vmm->m->config->engine == ENGINE_HYBRID ? "hybrid" : "interp";
+	out->seconds.total = (double)(host_now() - vmm->started) / 1e9;
+	out->seconds.interpreter = (double)vmm->ns_interp / 1e9;
+	out->seconds.direct = ((double)vmm->ns_run - crossing) / 1e9;
+	out->seconds.crossing = crossing / 1e9;
+	out->seconds.idle = (double)vmm->ns_idle / 1e9;
+	interp_counts(vmm->interp, &i);
+	out->instructions.supervisor = i.supervisor;
+	out->instructions.user_interpreted = i.user;
+	interp_trace_counts(vmm->interp, &t);
+	out->interpreter.traces = t.built;
+	out->interpreter.decoded = t.decoded;
+	out->interpreter.flushes = t.flushed;
+	if (vmm->engine)
+		stats_direct(vmm, out);
+}
