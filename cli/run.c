@@ -84,8 +84,11 @@ static int run_create(struct run *r)
 		return failed_why(r->why);
 	if (strcmp(r->cfg->serial, "pty") == 0)
 		fprintf(stderr, "hemi: the serial port is %s\n", chardev_name(m->console));
-	if (vmm_create(&r->vmm, m, r->why))
-		return failed_why(r->why);
+	if (vmm_create(&r->vmm, m, r->why)) {
+		fprintf(stderr, "hemi: %s%s\n", r->why, r->cfg->engine == ENGINE_HYBRID ?
+			"; --engine=interp does without a direct engine" : "");
+		return EXIT_HOST;
+	}
 	err = machine_add_devices(m, device_table);
 	if (err)
 		return failed("devices", err);
@@ -190,7 +193,9 @@ static int run_machine(struct run *r)
 	enum power power;
 	int err = run_loop(r, &power);
 
-	/* The terminal is the user's again before anything is said. */
+	/* The guest's last words, while signals still count; then the terminal is the
+	 * user's again before anything is said. */
+	chardev_flush(r->machine.console);
 	console_stop(r->console);
 	r->console = NULL;
 	if (err)

@@ -119,8 +119,7 @@ static void list_print(const struct stats *s, const struct list *l, FILE *f)
 void stats_print(const struct stats *s, FILE *f)
 {
 	group_print(f, "engine", s->engine ? s->engine : "");
-	fprintf(f, "%s%s%s\n", s->direct ? s->direct : "no direct engine",
-		s->direct_missing ? ": " : "", s->direct_missing ? s->direct_missing : "");
+	fprintf(f, "%16s\n", s->direct ? s->direct : "");
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		row_print(s, i, f);
 	group_print(f, "crossings", "total");
@@ -180,7 +179,6 @@ static char *stats_json(const struct stats *s, gsize *len)
 	json_builder_begin_object(b);
 	string_build(b, "engine", s->engine);
 	string_build(b, "direct", s->direct);
-	string_build(b, "direct_missing", s->direct_missing);
 	rows_build(b, s);
 	json_builder_set_member_name(b, "crossings");
 	json_builder_begin_object(b);
@@ -203,12 +201,23 @@ static char *stats_json(const struct stats *s, gsize *len)
 
 /* --- The file ------------------------------------------------------------------- */
 
-/* Pipes, terminals and the like are written to, not replaced. */
+/* Pipes, terminals, links (/dev/stdout) and the like are written to, not replaced. */
 static bool in_place(const char *path)
 {
 	struct stat st;
 
-	return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+	return lstat(path, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
+/* Standard output by another name is gone on with where it is. */
+static int open_in_place(const char *path)
+{
+	struct stat out, st;
+
+	if (stat(path, &st) == 0 && fstat(STDOUT_FILENO, &out) == 0 && st.st_dev == out.st_dev &&
+	    st.st_ino == out.st_ino)
+		return fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+	return open(path, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 }
 
 /* Opens what will be written; *temp is the name to rename, or NULL. */
@@ -220,7 +229,7 @@ static int file_open(const char *path, char **temp)
 	umask(mask);
 	*temp = NULL;
 	if (in_place(path)) {
-		fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+		fd = open_in_place(path);
 		return fd < 0 ? -errno : fd;
 	}
 	/* Renaming would not ask the old file's permission. */

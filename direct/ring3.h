@@ -99,6 +99,7 @@ struct ring3 {
 	struct space *idle;
 	unsigned nidle, live, made;
 	gva_t floor;
+	unsigned int1_len;		/* how far behind INT1 the host reports it: 0 or 1 */
 	bool pinned;
 	bool complained;
 

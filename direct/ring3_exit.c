@@ -91,9 +91,9 @@ static void trap_stop(struct space *s, struct cpu *c, const siginfo_t *si,
 		x->kind = DEXIT_TRAP;
 		c->pending_dbg |= DR6_BS;
 		break;
-	case TRAP_BRKPT:	/* INT1, 0xf1 */
+	case TRAP_BRKPT:	/* INT1, 0xf1: some virtual hosts report it as a fault */
 		x->kind = DEXIT_INTN;
-		back(r, 1);
+		back(r, s->e->int1_len);
 		break;
 	default:		/* INT3, 0xcc or 0xcd 0x03 */
 		x->kind = DEXIT_INTN;

@@ -58,6 +58,17 @@ static int try_segment(struct ring3 *e, struct space *s, bool wide, char *why)
 	return 0;
 }
 
+static void measure_int1(struct ring3 *e, struct space *s)
+{
+	struct direct_exit x;
+	struct cpu c;
+
+	user_state(&c, true);
+	e->m->mem.ram[0] = 0xf1;
+	ring3_run(e, s, &c, &x);
+	e->int1_len = x.kind == DEXIT_INTN && c.rip == 1;
+}
+
 static int find_floor(struct ring3 *e, struct space *s, char *why)
 {
 	static const gva_t try[] = { 0, 0x1000, 0x10000, PROBE_AT };
@@ -112,6 +123,8 @@ int ring3_probe(struct ring3 *e, char why[static 128])
 		err = try_segment(e, s, true, why);
 		if (!err)
 			err = try_segment(e, s, false, why);
+		if (!err)
+			measure_int1(e, s);
 		e->complained = false;
 		memcpy(e->m->mem.ram, saved, sizeof(saved));
 	}

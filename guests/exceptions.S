@@ -5,7 +5,9 @@
  * and DR6 (SDM 3A 6.15; 2A-2C for each instruction).
  *
  * QEMU 7.2 differs from the manual: INT1 (ICEBP) stops its whole machine (icebp=0
- * leaves that case out), #AC and #XM are never raised, MOVAPS does not check alignment in every case.
+ * leaves that case out); no #AC, no #XM; #MF only at FWAIT; null and read-only
+ * segments are not checked; LOCK MOV and EMMS under EM run; a read-modify-write
+ * faults as a read; P is clear when a reserved bit is at fault.
  */
 #include "guest.inc"
 #include "cases.inc"

@@ -13,7 +13,6 @@
 #define WINDOW	0x40000000	/* 16 user pages, 64 KiB apart */
 #define CODE6	0x33		/* the guest's own flat code, 64-bit on some hosts */
 #define MAGIC	0x1ea7e		/* EDI in the INT 80h that really leaves */
-#define SKIP	0x5c1bbed	/* EBP: resume after the instruction at the address in u_next */
 
 	.macro	PHASE name, entry
 	PRINT	"\name:"
@@ -94,6 +93,10 @@ kmain:
 	PHASE	"flood of ud2, div, int3, hlt", u_flood2
 	PHASE	"bad stacks", u_stacks
 	PHASE	"nothing written below the stack", u_redzone
+	mov	$0x174, %ecx
+	xor	%eax, %eax
+	xor	%edx, %edx
+	wrmsr
 	PRINT	"two-byte opcodes:"
 	movl	$1, quiet
 	mov	$u_opcodes, %eax
@@ -108,7 +111,6 @@ phase:	mov	%eax, %ebx
 	mov	$(256 + 8 + 1), %ecx
 	rep stosl
 	mov	%ebx, %eax
-	mov	$SKIP, %ebp
 	fninit
 	call	run_user
 	cmpl	$0, quiet

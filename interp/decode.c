@@ -5,6 +5,7 @@
  * is Zydis' knowledge, which CPU model has it is the model's (insn.feature).
  */
 #include <stdlib.h>
+#include <string.h>
 #include <Zydis/Zydis.h>
 
 #include "interp/cpu_model.h"
@@ -173,6 +174,7 @@ static void insn_operands(const ZydisDecodedInstruction *z, const ZydisDecodedOp
 	unsigned n = z->operand_count_visible;
 	bool have_imm = false;
 
+	memset(out->o, 0, sizeof(out->o));
 	out->nopnd = (uint8_t)(n > 4 ? 4 : n);
 	for (unsigned i = 0; i < out->nopnd; i++) {
 		struct opnd *o = &out->o[i];

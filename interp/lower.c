@@ -548,6 +548,7 @@ static void lower_system(struct ctx *c, op_fn *fn, bool end)
 	c->out->end = end;
 }
 
+/* x87, MMX, SSE: packed as the legends of ops_x87.def and ops_sse.def say. */
 static void lower_vector(struct ctx *c, op_fn *mmx, op_fn *xmm, op_fn *gpr)
 {
 	const struct insn *in = c->in;
@@ -562,10 +563,13 @@ static void lower_vector(struct ctx *c, op_fn *mmx, op_fn *xmm, op_fn *gpr)
 		if (m < 0 && in->o[i].kind == OPD_GPR && !c->op->osize)
 			c->op->osize = in->o[i].size;
 	}
-	if (m >= 0)
+	if (m >= 0) {
 		c->op->osize = in->o[m].size;
-	if (in->fop)
-		c->op->imm = in->fop;
+	} else {	/* no address: room for what the operands are (legend of ops_sse.def) */
+		c->op->base = in->o[0].kind;
+		c->op->index = in->o[1].kind;
+	}
+	c->op->imm = in->fop ? in->fop : (in->imm & 0xff) | (in->has_rex_w ? 1u << 8 : 0);
 	if (gpr && has_gpr)
 		c->op->fn = gpr;
 	else

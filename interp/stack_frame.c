@@ -122,15 +122,18 @@ void stack_room(struct interp *v, const struct stack *st, unsigned pushes)
 			raise_code(v, VEC_SS, st->code);
 }
 
+/* In the order of the pushes, so that CR2 names the first that fails; one look is
+ * enough while the frame lies in one page. */
 void stack_probe(struct interp *v, const struct stack *st, unsigned pushes)
 {
-	uint64_t lo;
+	uint64_t lo, top = (st->sp - st->size) & st->mask;
+	bool one = stack_in_one(st, pushes * st->size, &lo);
+	gva_t first = stack_linear(st, lo), last = stack_linear(st, top) + st->size - 1;
 
-	if (stack_in_one(st, pushes * st->size, &lo)) {
-		lin_probe(v, stack_linear(st, lo), pushes * st->size, ACC_WRITE | st->access);
+	lin_probe(v, stack_linear(st, top), st->size, ACC_WRITE | st->access);
+	if (one && !((first ^ last) & PAGE_MASK))
 		return;
-	}
-	for (unsigned i = 1; i <= pushes; i++)
+	for (unsigned i = 2; i <= pushes; i++)
 		lin_probe(v, stack_linear(st, (st->sp - i * st->size) & st->mask), st->size,
 			  ACC_WRITE | st->access);
 }

@@ -71,8 +71,10 @@ void cpu_save(const struct cpu *c, struct state *s)
 /* A bool holding anything but 0 and 1 is undefined behaviour to read as a bool. */
 static bool bools_valid(const struct cpu *c)
 {
-	static const size_t bools[] = { offsetof(struct cpu, int_shadow), offsetof(struct cpu, halted),
-		offsetof(struct cpu, nmi_blocked), offsetof(struct cpu, nmi_pending) };
+	static const size_t bools[] = {
+		offsetof(struct cpu, int_shadow), offsetof(struct cpu, halted),
+		offsetof(struct cpu, nmi_blocked), offsetof(struct cpu, nmi_pending),
+	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(bools); i++)
 		if (((const uint8_t *)c)[bools[i]] > 1)

@@ -107,7 +107,7 @@ void machine_reset(struct machine *m)
 	m->a20 = true;
 	if (m->cpu) {
 		cpu_reset(m->cpu);
-		m->cpu->tsc_offset = m->clock.by_instructions ? 0 : -(uint64_t)__rdtsc();
+		m->cpu->tsc_offset = 0;	/* the host's own, so that user code reads it directly */
 		hemi_bug_cpu(m->cpu);
 	}
 	for (unsigned i = 0; i < m->ndevices; i++)

@@ -454,22 +454,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *r;
-	int failed;
-	char why[128];
-	void *e;
-
-	memset(&m, 0, sizeof(m));
-	m.cpu = &c;
-	if (memory_create(&m.mem, 1 << 20) || direct_ring3.open(&e, &m, why)) {
-		printf("skipped: ring3: %s\n", why);
-		return 77;
-	}
-	direct_ring3.close(e);
-	memory_destroy(&m.mem);
-	r = srunner_create(suite());
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return ring3_main(suite);
 }

@@ -6,8 +6,6 @@
  * back by longjmp; each rule is written a second time here, as a predicate over
  * CPL, RPL, DPL and type. Every fault must leave CPU and memory as they were.
  */
-#include "config.h"
-
 #include <string.h>
 
 #include "interp/cpu_model.h"
@@ -46,7 +44,11 @@ static _Noreturn void fault(struct interp *v, int vec, bool has, uint32_t code)
 }
 void raise_fault(struct interp *v, int vec) { fault(v, vec, false, 0); }
 void raise_code(struct interp *v, int vec, uint32_t code) { fault(v, vec, true, code); }
-void raise_pf(struct interp *v, gva_t gva, uint32_t code) { (void)gva; fault(v, VEC_PF, true, code); }
+void raise_pf(struct interp *v, gva_t gva, uint32_t code)
+{
+	(void)gva;
+	fault(v, VEC_PF, true, code);
+}
 
 static void present(struct interp *v, gva_t gva, unsigned n)
 {
@@ -161,23 +163,41 @@ static void setup(unsigned cpl)
 	cpu_set_eflags(c, FL_IF);
 }
 
-/* The vector that action raises, -1 for none; the state must not change if it does. */
-static int vec_raised;
+/* try_x(): the vector that x raises, -1 for none; the state must not change if it does. */
 static struct cpu before_cpu;
 static uint8_t before_mem[MEM_SIZE];
-#define FAULT_OF(action) ({							\
-	before_cpu = vm.cpu;							\
-	memcpy(before_mem, mem, MEM_SIZE);					\
-	vec_raised = -1;							\
-	if (setjmp(escape)) {							\
-		vec_raised = vm.fault.vec;					\
-		before_cpu.nmi_blocked = vm.cpu.nmi_blocked;			\
-		ck_assert(!memcmp(&before_cpu, &vm.cpu, sizeof(vm.cpu)));	\
-		ck_assert(!memcmp(before_mem, mem, MEM_SIZE));			\
-	} else {								\
-		action;								\
-	}									\
-	vec_raised; })
+
+static int raised(void)
+{
+	before_cpu.nmi_blocked = vm.cpu.nmi_blocked;
+	ck_assert(!memcmp(&before_cpu, &vm.cpu, sizeof(vm.cpu)));
+	ck_assert(!memcmp(before_mem, mem, MEM_SIZE));
+	return vm.fault.vec;
+}
+
+#define TRY(name, params, ...)				\
+	static int try_##name params			\
+	{						\
+		before_cpu = vm.cpu;			\
+		memcpy(before_mem, mem, MEM_SIZE);	\
+		if (setjmp(escape))			\
+			return raised();		\
+		name(&vm, __VA_ARGS__);			\
+		return -1;				\
+	}
+TRY(seg_load, (enum segreg s, uint16_t sel), s, sel)
+TRY(seg_load_ldtr, (uint16_t sel), sel)
+TRY(seg_load_tr, (uint16_t sel), sel)
+TRY(far_jump, (uint16_t sel, uint64_t off, unsigned osize, uint64_t next), sel, off, osize, next)
+TRY(far_call, (uint16_t sel, uint64_t off, unsigned osize, uint64_t next), sel, off, osize, next)
+TRY(far_ret, (unsigned osize, unsigned pop), osize, pop)
+TRY(far_iret, (unsigned osize, uint64_t next), osize, next)
+TRY(event_deliver, (unsigned vector, enum event_kind kind, bool has_code, uint32_t code), vector,
+    kind, has_code, code)
+TRY(io_check, (uint16_t port, unsigned size), port, size)
+TRY(cr_write, (unsigned n, uint64_t val), n, val)
+TRY(msr_write, (uint32_t index, uint64_t val), index, val)
+TRY(msr_read, (uint32_t index), index)
 
 #define MAX(a, b)	((a) > (b) ? (a) : (b))
 
@@ -214,7 +234,7 @@ static void check_load(enum segreg s, unsigned cpl, unsigned rpl, unsigned dpl, 
 		else if (!p)
 			expect = VEC_NP;
 	}
-	got = FAULT_OF(seg_load(&vm, s, sel));
+	got = try_seg_load(s, sel);
 	ck_assert_msg(got == expect, "seg %d cpl %u rpl %u dpl %u type %#x p %d: %d, not %d", s,
 		      cpl, rpl, dpl, s_type, p, got, expect);
 	if (got >= 0) {
@@ -240,22 +260,22 @@ END_TEST
 START_TEST(segment_edges)
 {
 	setup(0);
-	ck_assert_int_eq(FAULT_OF(seg_load(&vm, SEG_SS, 0)), VEC_GP);
+	ck_assert_int_eq(try_seg_load(SEG_SS, 0), VEC_GP);
 	ck_assert_uint_eq(vm.fault.code, 0);
-	ck_assert_int_eq(FAULT_OF(seg_load(&vm, SEG_FS, 3)), -1);
+	ck_assert_int_eq(try_seg_load(SEG_FS, 3), -1);
 	ck_assert_uint_eq(vm.cpu.seg[SEG_FS].sel, 3);
 	ck_assert(!(vm.cpu.seg[SEG_FS].attr & SEG_P));
-	ck_assert_int_eq(FAULT_OF(seg_load(&vm, SEG_ES, 0xa0)), VEC_GP);	/* the GDT ends at 0x9f */
+	ck_assert_int_eq(try_seg_load(SEG_ES, 0xa0), VEC_GP);	/* the GDT ends at 0x9f */
 	ck_assert_uint_eq(vm.fault.code, 0xa0);
 	describe(LDT + 0x10, 0x77000, 0xfffff, DATA_ATTR(3));
-	ck_assert_int_eq(FAULT_OF(seg_load(&vm, SEG_ES, 0x17)), -1);
+	ck_assert_int_eq(try_seg_load(SEG_ES, 0x17), -1);
 	ck_assert_uint_eq(vm.cpu.seg[SEG_ES].base, 0x77000);
 	ck_assert_uint_eq(vm.cpu.seg[SEG_ES].limit, 0xffffffff);
-	ck_assert_int_eq(FAULT_OF(seg_load_ldtr(&vm, 0)), -1);
-	ck_assert_int_eq(FAULT_OF(seg_load(&vm, SEG_ES, 0x17)), VEC_GP);
+	ck_assert_int_eq(try_seg_load_ldtr(0), -1);
+	ck_assert_int_eq(try_seg_load(SEG_ES, 0x17), VEC_GP);
 	ck_assert_uint_eq(vm.fault.code, 0x14);
-	ck_assert_int_eq(FAULT_OF(seg_load_tr(&vm, SEL_TSS)), VEC_GP);		/* busy */
-	ck_assert_int_eq(FAULT_OF(seg_load_tr(&vm, SEL_TSS_B)), -1);
+	ck_assert_int_eq(try_seg_load_tr(SEL_TSS), VEC_GP);		/* busy */
+	ck_assert_int_eq(try_seg_load_tr(SEL_TSS_B), -1);
 	ck_assert_uint_eq(mem[GDT + SEL_TSS_B + 5], 0x8b);
 
 	vm.cpu.cr0 = 0;
@@ -288,9 +308,9 @@ START_TEST(far_code)
 		else if (!p)
 			expect = VEC_NP;
 		if (call)
-			got = FAULT_OF(far_call(&vm, sel, 0x4567, 4, 0x1111));
+			got = try_far_call(sel, 0x4567, 4, 0x1111);
 		else
-			got = FAULT_OF(far_jump(&vm, sel, 0x4567, 4, 0x1111));
+			got = try_far_jump(sel, 0x4567, 4, 0x1111);
 		ck_assert_msg(got == expect, "cpl %u rpl %u dpl %u type %#x p %d: %d, not %d", cpl,
 			      rpl, dpl, type, p, got, expect);
 		if (got >= 0) {
@@ -329,9 +349,9 @@ static void check_call_gate(unsigned i)
 	else if (cdpl > cpl || (!call && !conforming && cdpl != cpl))
 		expect = VEC_GP, code = SLOT2;
 	if (call)
-		got = FAULT_OF(far_call(&vm, (uint16_t)(SLOT | rpl), 0, 4, 0x1111));
+		got = try_far_call((uint16_t)(SLOT | rpl), 0, 4, 0x1111);
 	else
-		got = FAULT_OF(far_jump(&vm, (uint16_t)(SLOT | rpl), 0, 4, 0x1111));
+		got = try_far_jump((uint16_t)(SLOT | rpl), 0, 4, 0x1111);
 	ck_assert_msg(got == expect, "cpl %u rpl %u gate %u code %u c %d call %d: %d, not %d", cpl,
 		      rpl, gdpl, cdpl, conforming, call, got, expect);
 	if (got >= 0) {
@@ -359,7 +379,7 @@ static void check_call_gate(unsigned i)
 	ck_assert_uint_eq(vm.cpu.gpr[RSP], top - 2 * size);
 
 	/* And back, releasing the parameters. */
-	ck_assert_int_eq(FAULT_OF(far_ret(&vm, size, 2 * size)), -1);
+	ck_assert_int_eq(try_far_ret(size, 2 * size), -1);
 	ck_assert_uint_eq(vm.cpu.cpl, cpl);
 	ck_assert_uint_eq(vm.cpu.seg[SEG_CS].sel, CODE(cpl) | cpl);
 	ck_assert_uint_eq(vm.cpu.seg[SEG_SS].sel, DATA(cpl) | cpl);
@@ -395,7 +415,7 @@ START_TEST(far_returns)
 			expect = VEC_GP;
 		else if (!p)
 			expect = VEC_NP;
-		got = FAULT_OF(far_ret(&vm, 4, 0));
+		got = try_far_ret(4, 0);
 		ck_assert_msg(got == expect, "cpl %u rpl %u dpl %u c %d: %d, not %d", cpl, rpl,
 			      dpl, conforming, got, expect);
 		if (got >= 0)
@@ -436,7 +456,7 @@ START_TEST(gate_privilege)
 			expect = VEC_NP;
 		else if (cdpl > cpl)
 			expect = VEC_GP, code = SLOT2 | ext;
-		got = FAULT_OF(event_deliver(&vm, 0x80, kind, false, 0));
+		got = try_event_deliver(0x80, kind, false, 0);
 		ck_assert_msg(got == expect, "kind %d cpl %u gate %u code %u c %d p %d: %d, not %d",
 			      kind, cpl, gdpl, cdpl, conforming, p, got, expect);
 		if (got >= 0) {
@@ -457,7 +477,7 @@ START_TEST(gate_privilege)
 		ck_assert_uint_eq(get(top - 8, 4), CODE(cpl) | cpl);
 		ck_assert_uint_eq(get(top - 12, 4), 0x1234);
 		ck_assert_uint_eq(vm.cpu.gpr[RSP], top - 12);
-		ck_assert_int_eq(FAULT_OF(far_iret(&vm, 4, 0)), -1);
+		ck_assert_int_eq(try_far_iret(4, 0), -1);
 		ck_assert_uint_eq(vm.cpu.cpl, cpl);
 		ck_assert_uint_eq(vm.cpu.gpr[RSP], STACK(cpl));
 		ck_assert_uint_eq(vm.cpu.rip, 0x1234);
@@ -472,27 +492,27 @@ START_TEST(delivery_faults)
 	setup(3);
 	gate(IDT + 14 * 8, SYS_INT32, 0, CODE0, 0x4567, 0);
 	absent = (STACK(0) - 1) >> 12;
-	ck_assert_int_eq(FAULT_OF(event_deliver(&vm, 14, EV_FAULT, true, 6)), VEC_PF);
+	ck_assert_int_eq(try_event_deliver(14, EV_FAULT, true, 6), VEC_PF);
 	absent = -1;
 	put(TSS_A + 8, 2, DATA(1) | 1);
-	ck_assert_int_eq(FAULT_OF(event_deliver(&vm, 14, EV_FAULT, true, 6)), VEC_TS);
+	ck_assert_int_eq(try_event_deliver(14, EV_FAULT, true, 6), VEC_TS);
 	ck_assert_uint_eq(vm.fault.code, DATA(1) | 1);
 	put(TSS_A + 8, 2, 0);
-	ck_assert_int_eq(FAULT_OF(event_deliver(&vm, 14, EV_FAULT, true, 6)), VEC_TS);
+	ck_assert_int_eq(try_event_deliver(14, EV_FAULT, true, 6), VEC_TS);
 	ck_assert_uint_eq(vm.fault.code, 1);
 	put(TSS_A + 8, 2, DATA0);
 	mem[GDT + DATA0 + 5] &= 0x7f;
-	ck_assert_int_eq(FAULT_OF(event_deliver(&vm, 14, EV_EXTERNAL, false, 0)), VEC_SS);
+	ck_assert_int_eq(try_event_deliver(14, EV_EXTERNAL, false, 0), VEC_SS);
 	ck_assert_uint_eq(vm.fault.code, DATA0 | 1);
 	mem[GDT + DATA0 + 5] |= 0x80;
 	describe(GDT + DATA0, 0, STACK(0) - 13, DATA_ATTR(0) & ~SEG_G);
-	ck_assert_int_eq(FAULT_OF(event_deliver(&vm, 14, EV_FAULT, true, 6)), VEC_SS);
+	ck_assert_int_eq(try_event_deliver(14, EV_FAULT, true, 6), VEC_SS);
 	ck_assert_uint_eq(vm.fault.code, DATA0 | 1);
 	vm.cpu.seg[SEG_TR].limit = 8;
-	ck_assert_int_eq(FAULT_OF(event_deliver(&vm, 14, EV_FAULT, true, 6)), VEC_TS);
+	ck_assert_int_eq(try_event_deliver(14, EV_FAULT, true, 6), VEC_TS);
 	ck_assert_uint_eq(vm.fault.code, SEL_TSS | 1);
 	vm.cpu.idtr.limit = 14 * 8 + 6;
-	ck_assert_int_eq(FAULT_OF(event_deliver(&vm, 14, EV_FAULT, true, 6)), VEC_GP);
+	ck_assert_int_eq(try_event_deliver(14, EV_FAULT, true, 6), VEC_GP);
 	ck_assert_uint_eq(vm.fault.code, 14 * 8 + 3);
 }
 END_TEST
@@ -510,7 +530,7 @@ START_TEST(v86_and_back)
 	vm.cpu.gpr[RSP] = 0x800;
 	vm.cpu.rip = 0x321;
 	saved = vm.cpu;
-	ck_assert_int_eq(FAULT_OF(event_deliver(&vm, 13, EV_FAULT, true, 0x55)), -1);
+	ck_assert_int_eq(try_event_deliver(13, EV_FAULT, true, 0x55), -1);
 	ck_assert_uint_eq(vm.cpu.gpr[RSP], STACK(0) - 40);
 	ck_assert_uint_eq(get(STACK(0) - 40, 4), 0x55);
 	ck_assert_uint_eq(get(STACK(0) - 36, 4), 0x321);
@@ -525,25 +545,25 @@ START_TEST(v86_and_back)
 	ck_assert(!(vm.cpu.eflags & (FL_VM | FL_IF)));
 	ck_assert_uint_eq(vm.cpu.cpl, 0);
 	vm.cpu.gpr[RSP] += 4;
-	ck_assert_int_eq(FAULT_OF(far_iret(&vm, 4, 0)), -1);
+	ck_assert_int_eq(try_far_iret(4, 0), -1);
 	vm.cpu.eflags &= ~FL_RF;
 	ck_assert(!memcmp(&saved, &vm.cpu, sizeof(saved)));
 
 	/* INT n: IOPL decides, the redirection bitmap under VME. */
 	gate(IDT + 0x21 * 8, SYS_INT32, 3, CODE0, 0x4567, 0);
-	ck_assert_int_eq(FAULT_OF(event_deliver(&vm, 0x21, EV_SOFT, false, 0)), VEC_GP);
+	ck_assert_int_eq(try_event_deliver(0x21, EV_SOFT, false, 0), VEC_GP);
 	ck_assert_uint_eq(vm.fault.code, 0);
 	put(0x21 * 4, 4, 0x0200u << 16 | 0x44);
 	vm.cpu.cr4 = CR4_VME;
 	vm.cpu.eflags |= FL_VIF;
-	ck_assert_int_eq(FAULT_OF(event_deliver(&vm, 0x21, EV_SOFT, false, 0)), -1);
+	ck_assert_int_eq(try_event_deliver(0x21, EV_SOFT, false, 0), -1);
 	ck_assert_uint_eq(vm.cpu.rip, 0x44);
 	ck_assert_uint_eq(vm.cpu.seg[SEG_CS].base, 0x2000);
 	ck_assert(!(vm.cpu.eflags & FL_VIF));
 	ck_assert(vm.cpu.eflags & FL_VM);
 	ck_assert_uint_eq(vm.cpu.gpr[RSP], 0x800 - 6);
 	ck_assert_uint_eq(get(saved.seg[SEG_SS].base + 0x800 - 2, 2), FL_IF | FL_IOPL | FL_1);
-	ck_assert_int_eq(FAULT_OF(far_iret(&vm, 2, 0)), -1);
+	ck_assert_int_eq(try_far_iret(2, 0), -1);
 	ck_assert(vm.cpu.eflags & FL_VIF);
 	ck_assert_uint_eq(vm.cpu.eflags & FL_IOPL, 0);
 	ck_assert_uint_eq(vm.cpu.rip, 0x321);
@@ -561,19 +581,19 @@ START_TEST(real_mode)
 	}
 	put(0x10 * 4, 4, 0x0400u << 16 | 0x88);
 	vm.cpu.gpr[RSP] = 2;		/* the frame wraps around the segment's end */
-	ck_assert_int_eq(FAULT_OF(event_deliver(&vm, 0x10, EV_SOFT, false, 0)), VEC_PF);
+	ck_assert_int_eq(try_event_deliver(0x10, EV_SOFT, false, 0), VEC_PF);
 	vm.cpu.gpr[RSP] = 0x800;
-	ck_assert_int_eq(FAULT_OF(event_deliver(&vm, 0x10, EV_FAULT, true, 9)), -1);
+	ck_assert_int_eq(try_event_deliver(0x10, EV_FAULT, true, 9), -1);
 	ck_assert_uint_eq(vm.cpu.rip, 0x88);
 	ck_assert_uint_eq(vm.cpu.seg[SEG_CS].base, 0x4000);
 	ck_assert_uint_eq(vm.cpu.gpr[RSP], 0x800 - 6);
 	ck_assert_uint_eq(get(0x3000 + 0x7fa, 2), 0x1234);
 	ck_assert_uint_eq(get(0x3000 + 0x7fc, 2), 0x300);
-	ck_assert_int_eq(FAULT_OF(far_iret(&vm, 2, 0)), -1);
+	ck_assert_int_eq(try_far_iret(2, 0), -1);
 	ck_assert_uint_eq(vm.cpu.rip, 0x1234);
-	ck_assert_int_eq(FAULT_OF(far_jump(&vm, 0x500, 0x10000, 4, 0)), VEC_GP);
-	ck_assert_int_eq(FAULT_OF(far_call(&vm, 0x500, 0x123, 2, 0x999)), -1);
-	ck_assert_int_eq(FAULT_OF(far_ret(&vm, 2, 4)), -1);
+	ck_assert_int_eq(try_far_jump(0x500, 0x10000, 4, 0), VEC_GP);
+	ck_assert_int_eq(try_far_call(0x500, 0x123, 2, 0x999), -1);
+	ck_assert_int_eq(try_far_ret(2, 4), -1);
 	ck_assert_uint_eq(vm.cpu.rip, 0x999);
 	ck_assert_uint_eq(vm.cpu.gpr[RSP], 0x804);
 }
@@ -597,7 +617,7 @@ START_TEST(long_mode)
 	gate(IDT + 2 * 16, SYS_INT32, 0, CODE64, 0x4567, 1);
 	put(IDT + 2 * 16 + 8, 4, 0xffff8000);
 	saved = vm.cpu;
-	ck_assert_int_eq(FAULT_OF(event_deliver(&vm, 14, EV_FAULT, true, 7)), -1);
+	ck_assert_int_eq(try_event_deliver(14, EV_FAULT, true, 7), -1);
 	ck_assert_uint_eq(vm.cpu.gpr[RSP], STACK(0) - 48);
 	ck_assert_uint_eq(get(STACK(0) - 48, 4), 7);
 	ck_assert_uint_eq(get(STACK(0) - 16, 4), STACK(3) - 4);
@@ -605,21 +625,21 @@ START_TEST(long_mode)
 	ck_assert_uint_eq(vm.cpu.seg[SEG_SS].sel, 0);
 	ck_assert_uint_eq(vm.cpu.cpl, 0);
 	/* An NMI in the handler: another stack, same level, aligned. */
-	ck_assert_int_eq(FAULT_OF(event_deliver(&vm, 2, EV_EXTERNAL, false, 0)), -1);
+	ck_assert_int_eq(try_event_deliver(2, EV_EXTERNAL, false, 0), -1);
 	ck_assert_uint_eq(vm.cpu.gpr[RSP], STACK(1) - 16 - 40);
 	ck_assert_uint_eq(vm.cpu.rip, 0xffff800000004567ull);
-	ck_assert_int_eq(FAULT_OF(far_iret(&vm, 8, 0)), -1);
+	ck_assert_int_eq(try_far_iret(8, 0), -1);
 	ck_assert_uint_eq(vm.cpu.gpr[RSP], STACK(0) - 48);
 	vm.cpu.gpr[RSP] += 8;
-	ck_assert_int_eq(FAULT_OF(far_iret(&vm, 8, 0)), -1);
+	ck_assert_int_eq(try_far_iret(8, 0), -1);
 	vm.cpu.eflags &= ~FL_RF;
 	ck_assert(!memcmp(&saved, &vm.cpu, sizeof(saved)));
 
 	/* A null SS is for inner levels only, and only with the right RPL. */
-	ck_assert_int_eq(FAULT_OF(seg_load(&vm, SEG_SS, 0)), VEC_GP);
+	ck_assert_int_eq(try_seg_load(SEG_SS, 0), VEC_GP);
 	vm.cpu.cpl = 0;
-	ck_assert_int_eq(FAULT_OF(seg_load(&vm, SEG_SS, 1)), VEC_GP);
-	ck_assert_int_eq(FAULT_OF(seg_load(&vm, SEG_SS, 0)), -1);
+	ck_assert_int_eq(try_seg_load(SEG_SS, 1), VEC_GP);
+	ck_assert_int_eq(try_seg_load(SEG_SS, 0), -1);
 	/* FS keeps its base when an outer return drops its selector. */
 	vm.cpu.seg[SEG_FS] = (struct segment){ .base = 0x123456789abc };
 	vm.cpu.cpl = 3;
@@ -647,7 +667,7 @@ START_TEST(task_jump)
 	setup(0);
 	task_b(FL_IF, 3);
 	vm.cpu.gpr[RBX] = 0xbbbb;
-	ck_assert_int_eq(FAULT_OF(far_jump(&vm, SEL_TSS_B, 0, 4, 0x1239)), -1);
+	ck_assert_int_eq(try_far_jump(SEL_TSS_B, 0, 4, 0x1239), -1);
 	ck_assert_uint_eq(vm.cpu.rip, 0xabcd);
 	ck_assert_uint_eq(vm.cpu.cpl, 3);
 	ck_assert_uint_eq(vm.cpu.gpr[RBX], 0x1003);
@@ -669,14 +689,14 @@ START_TEST(task_call_and_return)
 	task_b(FL_IF, 0);
 	gate(GDT + SLOT, SYS_TASK_GATE, 0, SEL_TSS_B, 0, 0);
 	vm.cpu.gpr[RSI] = 0x5151;
-	ck_assert_int_eq(FAULT_OF(far_call(&vm, SLOT, 0, 4, 0x1239)), -1);
+	ck_assert_int_eq(try_far_call(SLOT, 0, 4, 0x1239), -1);
 	ck_assert(vm.cpu.eflags & FL_NT);
 	ck_assert_uint_eq(get(TSS_B, 2), SEL_TSS);
 	ck_assert_uint_eq(mem[GDT + SEL_TSS + 5], 0x8b);
 	ck_assert_uint_eq(mem[GDT + SEL_TSS_B + 5], 0x8b);
-	ck_assert_int_eq(FAULT_OF(far_jump(&vm, SEL_TSS, 0, 4, 0)), VEC_GP);	/* busy */
+	ck_assert_int_eq(try_far_jump(SEL_TSS, 0, 4, 0), VEC_GP);	/* busy */
 	vm.cpu.gpr[RSI] = 0;
-	ck_assert_int_eq(FAULT_OF(far_iret(&vm, 4, 0x4444)), -1);
+	ck_assert_int_eq(try_far_iret(4, 0x4444), -1);
 	ck_assert_uint_eq(vm.cpu.rip, 0x1239);
 	ck_assert_uint_eq(vm.cpu.gpr[RSI], 0x5151);
 	ck_assert_uint_eq(vm.cpu.seg[SEG_TR].sel, SEL_TSS);
@@ -691,8 +711,8 @@ START_TEST(task_event)
 	setup(3);
 	task_b(0, 0);
 	gate(IDT + 8 * 8, SYS_TASK_GATE, 0, SEL_TSS_B, 0, 0);
-	ck_assert_int_eq(FAULT_OF(event_deliver(&vm, 8, EV_SOFT, false, 0)), VEC_GP);
-	ck_assert_int_eq(FAULT_OF(event_deliver(&vm, 8, EV_FAULT, true, 0)), -1);
+	ck_assert_int_eq(try_event_deliver(8, EV_SOFT, false, 0), VEC_GP);
+	ck_assert_int_eq(try_event_deliver(8, EV_FAULT, true, 0), -1);
 	ck_assert_uint_eq(vm.cpu.rip, 0xabcd);
 	ck_assert_uint_eq(vm.cpu.gpr[RSP], STACK(0) - 0x204);
 	ck_assert_uint_eq(get(TSS_A + 0x20, 4), 0x1234);
@@ -717,11 +737,11 @@ START_TEST(task_event)
 	setup(0);
 	task_b(0, 0);
 	describe(GDT + SEL_TSS_B, TSS_B, 0x66, SEG_P | SYS_TSS32);
-	ck_assert_int_eq(FAULT_OF(far_jump(&vm, SEL_TSS_B, 0, 4, 0)), VEC_TS);
+	ck_assert_int_eq(try_far_jump(SEL_TSS_B, 0, 4, 0), VEC_TS);
 	ck_assert_uint_eq(vm.fault.code, SEL_TSS_B);
 	describe(GDT + SEL_TSS_B, TSS_B, 0x67, SEG_P | SYS_TSS32);
 	put(TSS_B + 0x64, 2, 1);
-	ck_assert_int_eq(FAULT_OF(far_jump(&vm, SEL_TSS_B, 0, 4, 0)), -1);
+	ck_assert_int_eq(try_far_jump(SEL_TSS_B, 0, 4, 0), -1);
 	ck_assert_uint_eq(vm.cpu.pending_dbg, 1u << 15);
 }
 END_TEST
@@ -737,11 +757,11 @@ START_TEST(task_16)
 	put(TSS_16 + 0x24, 2, CODE0);
 	put(TSS_16 + 0x26, 2, DATA0);
 	put(TSS_16 + 0x28, 2, DATA0);
-	ck_assert_int_eq(FAULT_OF(far_call(&vm, SEL_TSS_16, 0, 4, 0x1239)), -1);
+	ck_assert_int_eq(try_far_call(SEL_TSS_16, 0, 4, 0x1239), -1);
 	ck_assert_uint_eq(vm.cpu.rip, 0xabcd);
 	ck_assert_uint_eq(vm.cpu.gpr[RDI], 0x2007);
 	ck_assert_uint_eq(vm.cpu.seg[SEG_FS].sel, 0);
-	ck_assert_int_eq(FAULT_OF(far_iret(&vm, 4, 0x4444)), -1);
+	ck_assert_int_eq(try_far_iret(4, 0x4444), -1);
 	ck_assert_uint_eq(vm.cpu.rip, 0x1239);
 	ck_assert_uint_eq(get(TSS_16 + 0x0e, 2), 0x4444);
 	ck_assert_uint_eq(vm.cpu.seg[SEG_FS].sel, DATA3 | 3);
@@ -778,7 +798,7 @@ START_TEST(popf_and_iret_flags)
 		put(STACK(cpl) - 3 * osize, osize, 0x777);
 		put(STACK(cpl) - 2 * osize, osize, CODE(cpl) | cpl);
 		put(STACK(cpl) - osize, osize, 0xffffffff & ~FL_VM);
-		ck_assert_int_eq(FAULT_OF(far_iret(&vm, osize, 0)), -1);
+		ck_assert_int_eq(try_far_iret(osize, 0), -1);
 		if (osize == 4)
 			may |= FL_RF | (cpl == 0 ? FL_VIF | FL_VIP : 0);
 		ck_assert_uint_eq(cpu_eflags(&vm.cpu) & 0x3f7fd5, may | iopl << 12);
@@ -789,50 +809,50 @@ END_TEST
 START_TEST(io_permission)
 {
 	setup(3);
-	ck_assert_int_eq(FAULT_OF(io_check(&vm, 0x3f8, 1)), -1);	/* the map is all zeroes */
+	ck_assert_int_eq(try_io_check(0x3f8, 1), -1);	/* the map is all zeroes */
 	mem[TSS_A + TSS_IOMAP + 0x3f8 / 8] = 0x04;
-	ck_assert_int_eq(FAULT_OF(io_check(&vm, 0x3f8, 2)), -1);
-	ck_assert_int_eq(FAULT_OF(io_check(&vm, 0x3f8, 4)), VEC_GP);
-	ck_assert_int_eq(FAULT_OF(io_check(&vm, 0x3fa, 1)), VEC_GP);
-	ck_assert_int_eq(FAULT_OF(io_check(&vm, 0x3f7, 4)), VEC_GP);	/* across bytes */
-	ck_assert_int_eq(FAULT_OF(io_check(&vm, 0x3fb, 4)), -1);
-	ck_assert_int_eq(FAULT_OF(io_check(&vm, 0x1800, 1)), VEC_GP);	/* past the limit */
+	ck_assert_int_eq(try_io_check(0x3f8, 2), -1);
+	ck_assert_int_eq(try_io_check(0x3f8, 4), VEC_GP);
+	ck_assert_int_eq(try_io_check(0x3fa, 1), VEC_GP);
+	ck_assert_int_eq(try_io_check(0x3f7, 4), VEC_GP);	/* across bytes */
+	ck_assert_int_eq(try_io_check(0x3fb, 4), -1);
+	ck_assert_int_eq(try_io_check(0x1800, 1), VEC_GP);	/* past the limit */
 	vm.cpu.eflags |= FL_IOPL;
-	ck_assert_int_eq(FAULT_OF(io_check(&vm, 0x3fa, 1)), -1);
+	ck_assert_int_eq(try_io_check(0x3fa, 1), -1);
 	vm.cpu.eflags |= FL_VM;
-	ck_assert_int_eq(FAULT_OF(io_check(&vm, 0x3fa, 1)), VEC_GP);
+	ck_assert_int_eq(try_io_check(0x3fa, 1), VEC_GP);
 }
 END_TEST
 
 START_TEST(control_registers)
 {
 	setup(0);
-	ck_assert_int_eq(FAULT_OF(cr_write(&vm, 0, CR0_PG)), VEC_GP);
-	ck_assert_int_eq(FAULT_OF(cr_write(&vm, 0, CR0_PE | CR0_NW)), VEC_GP);
-	ck_assert_int_eq(FAULT_OF(cr_write(&vm, 0, 1ull << 32 | CR0_PE)), VEC_GP);
-	ck_assert_int_eq(FAULT_OF(cr_write(&vm, 4, 1u << 31)), VEC_GP);
-	ck_assert_int_eq(FAULT_OF(cr_write(&vm, 8, 16)), VEC_GP);
-	ck_assert_int_eq(FAULT_OF(cr_write(&vm, 5, 0)), VEC_UD);
+	ck_assert_int_eq(try_cr_write(0, CR0_PG), VEC_GP);
+	ck_assert_int_eq(try_cr_write(0, CR0_PE | CR0_NW), VEC_GP);
+	ck_assert_int_eq(try_cr_write(0, 1ull << 32 | CR0_PE), VEC_GP);
+	ck_assert_int_eq(try_cr_write(4, 1u << 31), VEC_GP);
+	ck_assert_int_eq(try_cr_write(8, 16), VEC_GP);
+	ck_assert_int_eq(try_cr_write(5, 0), VEC_UD);
 	/* Into long mode and out of it. */
-	ck_assert_int_eq(FAULT_OF(msr_write(&vm, 0xc0000080, EFER_LME | EFER_NXE)), -1);
-	ck_assert_int_eq(FAULT_OF(cr_write(&vm, 0, CR0_PE | CR0_PG)), VEC_GP);
-	ck_assert_int_eq(FAULT_OF(cr_write(&vm, 4, CR4_PAE)), -1);
-	ck_assert_int_eq(FAULT_OF(cr_write(&vm, 0, CR0_PE | CR0_PG)), -1);
+	ck_assert_int_eq(try_msr_write(0xc0000080, EFER_LME | EFER_NXE), -1);
+	ck_assert_int_eq(try_cr_write(0, CR0_PE | CR0_PG), VEC_GP);
+	ck_assert_int_eq(try_cr_write(4, CR4_PAE), -1);
+	ck_assert_int_eq(try_cr_write(0, CR0_PE | CR0_PG), -1);
 	ck_assert(vm.cpu.efer & EFER_LMA);
-	ck_assert_int_eq(FAULT_OF(msr_write(&vm, 0xc0000080, 0)), VEC_GP);
-	ck_assert_int_eq(FAULT_OF(cr_write(&vm, 4, 0)), VEC_GP);
-	ck_assert_int_eq(FAULT_OF(cr_write(&vm, 0, CR0_PE)), -1);
+	ck_assert_int_eq(try_msr_write(0xc0000080, 0), VEC_GP);
+	ck_assert_int_eq(try_cr_write(4, 0), VEC_GP);
+	ck_assert_int_eq(try_cr_write(0, CR0_PE), -1);
 	ck_assert(!(vm.cpu.efer & EFER_LMA));
 	ck_assert_uint_eq(vm.cpu.cr0, CR0_PE | CR0_ET);
 
-	ck_assert_int_eq(FAULT_OF((void)msr_read(&vm, 0x12345)), VEC_GP);
-	ck_assert_int_eq(FAULT_OF(msr_write(&vm, 0x176, 1ull << 60)), VEC_GP);
-	ck_assert_int_eq(FAULT_OF(msr_write(&vm, 0x277, 2)), VEC_GP);
-	ck_assert_int_eq(FAULT_OF(msr_write(&vm, 0x20f, 0x42)), -1);
+	ck_assert_int_eq(try_msr_read(0x12345), VEC_GP);
+	ck_assert_int_eq(try_msr_write(0x176, 1ull << 60), VEC_GP);
+	ck_assert_int_eq(try_msr_write(0x277, 2), VEC_GP);
+	ck_assert_int_eq(try_msr_write(0x20f, 0x42), -1);
 	ck_assert_uint_eq(vm.cpu.msr_mtrr_var[15], 0x42);
 	vm.model = cpu_model_find("pentium");
-	ck_assert_int_eq(FAULT_OF((void)msr_read(&vm, 0xc0000080)), VEC_GP);
-	ck_assert_int_eq(FAULT_OF(cr_write(&vm, 4, CR4_PAE)), VEC_GP);
+	ck_assert_int_eq(try_msr_read(0xc0000080), VEC_GP);
+	ck_assert_int_eq(try_cr_write(4, CR4_PAE), VEC_GP);
 }
 END_TEST
 

@@ -52,6 +52,8 @@ static void user32(void)
 	c.seg[SEG_FS] = c.seg[SEG_GS] = SEGMENT(0, 0, 0, 0);
 	c.seg[SEG_CS] = SEGMENT(0x73, 0, 0xffffffff, FLAT_CODE);
 	memset(c.gpr, 0, sizeof(c.gpr));
+	c.fpu.cw = 0x37f;	/* FNINIT: after a reset all registers are in use */
+	c.fpu.sw = c.fpu.tags = 0;
 	c.gpr[RSP] = STACK + PAGE_SIZE;
 	c.rip = CODE;
 }
@@ -125,6 +127,27 @@ static uint32_t data32(unsigned off)
 
 	memcpy(&v, m.mem.ram + DATA_RAM + off, 4);
 	return v;
+}
+
+/* 77 with the reason where the host has no ring3. */
+static int ring3_main(Suite *(*suite)(void))
+{
+	char why[128] = "no memory";
+	SRunner *r;
+	int failed;
+
+	m.cpu = &c;
+	if (memory_create(&m.mem, 1 << 20) || direct_ring3.open(&engine, &m, why)) {
+		printf("skipped: ring3: %s\n", why);
+		return 77;
+	}
+	direct_ring3.close(engine);
+	memory_destroy(&m.mem);
+	r = srunner_create(suite());
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? 1 : 0;
 }
 
 #endif

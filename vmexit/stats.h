@@ -17,7 +17,6 @@ struct stats_count {
 struct stats {
 	const char *engine;		/* what was asked for: hybrid, interp */
 	const char *direct;		/* the direct engine that served, or NULL */
-	const char *direct_missing;	/* hybrid without one: why (may be NULL) */
 
 	struct { double total, interpreter, direct, crossing, idle; } seconds;
 	/* Retired by the interpreter, by the privilege they ran at. */

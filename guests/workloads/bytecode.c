@@ -4,7 +4,7 @@
  * systems looks like this: short blocks, indirect branches that are hard to
  * predict, values that go through memory.
  */
-#include "workloads.h"
+#include "guests/workloads/workloads.h"
 
 enum op { PUSH, LOAD, STORE, ADD, MUL, AND, XOR, SHR, DEC, DUP, JZ, JMP, HALT };
 enum { X, TOTAL, LEFT, VARIABLES };

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "workloads.h"
+#include "guests/workloads/workloads.h"
 
 #define SIEVE (1 << 20)
 

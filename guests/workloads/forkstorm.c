@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "workloads.h"
+#include "guests/workloads/workloads.h"
 
 #define WINDOW 100
 #define PAGES 32

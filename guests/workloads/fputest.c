@@ -6,8 +6,8 @@
  * the guest; a 32-bit and a 64-bit program differ.
  *
  * libm chooses code by what CPUID says (FMA, AVX2), and rounds differently with
- * it. The machine's CPUID may say less than the host's, so the program first
- * executes itself with that choice turned off.
+ * it. The machine's CPUID may say less than the host's, so the program must have
+ * been started with that choice turned off: fputest_environment() sees to it.
  */
 #include <float.h>
 #include <math.h>
@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "workloads.h"
+#include "guests/workloads/workloads.h"
 
 static const double arguments[] = {
 	0.0, -0.0, 1.0, -1.0, 0.5, 1.5, 3.14159265358979, 1e-5, 123.456, 1e10, -2.75, 0.1,
@@ -203,6 +203,15 @@ static uint64_t libm(uint64_t s)
 	return s;
 }
 
+void fputest_environment(char **argv)
+{
+	if (getenv("GLIBC_TUNABLES"))
+		return;
+	setenv("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-AVX2,-AVX,-FMA,-FMA4,-AVX512F", 1);
+	execv("/proc/self/exe", argv);
+	fail("fputest: exec");
+}
+
 uint64_t run_fputest(long n)
 {
 	static const struct {
@@ -210,15 +219,7 @@ uint64_t run_fputest(long n)
 		uint64_t (*run)(uint64_t);
 	} groups[] = { { "x87", x87 }, { "sse", sse }, { "state", state }, { "libm", libm } };
 	uint64_t s = SUM_START;
-	char count[24];
 
-	if (!getenv("GLIBC_TUNABLES")) {
-		setenv("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-AVX2,-AVX,-FMA,-FMA4,-AVX512F", 1);
-		snprintf(count, sizeof(count), "fputest=%ld", n);
-		fflush(stdout);
-		execl("/proc/self/exe", "workloads", "--quiet", count, (char *)NULL);
-		fail("fputest: exec");
-	}
 	for (long k = 0; k < n; k++)
 		for (size_t g = 0; g < sizeof(groups) / sizeof(groups[0]); g++) {
 			uint64_t h = groups[g].run(SUM_START);

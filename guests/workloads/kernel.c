@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "workloads.h"
+#include "guests/workloads/workloads.h"
 
 /* In a 32-bit program on 32-bit Linux this goes through the vDSO to sysenter. */
 uint64_t run_getppid(long n)

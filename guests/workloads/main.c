@@ -15,20 +15,20 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "workloads.h"
+#include "guests/workloads/workloads.h"
 
 static const struct row rows[] = {
 	{ "sieve", 20, run_sieve, "primes below 2^20" },
 	{ "crc32", 100, run_crc32, "CRC-32 of 256 KiB by table" },
-	{ "imatrix", 12, run_imatrix, "product of 160x160 integer matrices" },
-	{ "dmatrix", 12, run_dmatrix, "product of 160x160 double matrices" },
+	{ "imatrix", 40, run_imatrix, "product of 160x160 integer matrices" },
+	{ "dmatrix", 30, run_dmatrix, "product of 160x160 double matrices" },
 	{ "bytecode", 20, run_bytecode, "100,000 steps of a bytecode loop" },
 	{ "getppid", 500000, run_getppid, "getppid through the C library" },
-	{ "syscall", 500000, run_syscall, "getppid by int 0x80 or syscall" },
+	{ "syscall", 200000, run_syscall, "getppid by int 0x80 or syscall" },
 	{ "pagefault", 50000, run_pagefault, "fresh page touched (mmap, touch, munmap by 64)" },
 	{ "forkexec", 200, run_forkexec, "fork, exec of this program, wait" },
-	{ "pipe", 10000, run_pipe, "round trip between two processes" },
-	{ "mixed", 4000, run_mixed, "burst of 4 to 65,536 steps and a system call" },
+	{ "pipe", 20000, run_pipe, "round trip between two processes" },
+	{ "mixed", 20000, run_mixed, "burst of 4 to 65,536 steps and a system call" },
 	{ "shell", 5, run_shell, "pass of a busybox shell script" },
 };
 
@@ -38,6 +38,7 @@ static const struct row tests[] = {
 	{ "scatter", 64, run_scatter, "MiB of pages in scattered order, checked" },
 	{ "tls", 1, run_tls, "threads, thread-local variables, setjmp" },
 	{ "signals", 1, run_signals, "SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGALRM" },
+	{ "fpfaults", 1, run_fpfaults, "SIGFPE from SSE and x87" },
 	{ "fputest", 1, run_fputest, "x87, SSE and libm results" },
 };
 
@@ -117,6 +118,9 @@ int main(int argc, char **argv)
 		quiet = 1;
 		i++;
 	}
+	for (int j = i; j < argc; j++)
+		if (!strncmp(argv[j], "fputest", 7))
+			fputest_environment(argv);
 	if (i == argc)
 		for (size_t r = 0; r < COUNT(rows); r++)
 			run(&rows[r], rows[r].n);

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 
-#include "workloads.h"
+#include "guests/workloads/workloads.h"
 
 #define PAGE 4096ul
 #define MOVES 4000 /* each may cost the kernel two mappings; 65,530 are allowed */

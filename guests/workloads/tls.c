@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "workloads.h"
+#include "guests/workloads/workloads.h"
 
 #define THREADS 8
 #define ROUNDS 2000

@@ -37,7 +37,11 @@ uint64_t run_forkstorm(long n);
 uint64_t run_scatter(long n);
 uint64_t run_tls(long n);
 uint64_t run_signals(long n);
+uint64_t run_fpfaults(long n);
 uint64_t run_fputest(long n);
+
+/* To be called first when fputest is among the rows; may execute the program anew. */
+void fputest_environment(char **argv);
 
 /* Fold a value into a checksum (FNV-1a on 64-bit words). */
 static inline uint64_t sum(uint64_t s, uint64_t v)
