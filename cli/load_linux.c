@@ -63,8 +63,7 @@ static unsigned cmdline_max(const struct blob *k)
 	return max < 0xffff ? max : 0xffff;
 }
 
-static int linux_check(const struct boot *b, const struct machine *m, bool long_mode,
-		       char why[static WHY_SIZE])
+static int linux_check(const struct boot *b, bool long_mode, char why[static WHY_SIZE])
 {
 	const struct blob *k = &b->kernel;
 	unsigned version = blob_u16(k, VERSION);
@@ -79,9 +78,8 @@ static int linux_check(const struct boot *b, const struct machine *m, bool long_
 		return load_fail(why, -ENOEXEC, "kernel %s: truncated: it ends within its setup "
 				 "code", k->name);
 	if (version >= 0x20c && (blob_u16(k, XLOADFLAGS) & XLF_KERNEL_64) && !long_mode)
-		return load_fail(why, -ENOEXEC, "kernel %s: it needs a 64-bit CPU, and %s%sis none "
-				 "(--cpu)", k->name, m->config->cpu_model ? m->config->cpu_model : "",
-				 m->config->cpu_model ? " " : "the CPU model ");
+		return load_fail(why, -ENOEXEC, "kernel %s: it needs a 64-bit CPU model, for instance "
+				 "--cpu=hemi64", k->name);
 	if (strlen(b->append) > cmdline_max(k))
 		return load_fail(why, -E2BIG, "--append: %zu characters, but kernel %s takes %u",
 				 strlen(b->append), k->name, cmdline_max(k));
@@ -175,7 +173,7 @@ static int linux_load(const struct boot *b, struct machine *m, bool long_mode,
 {
 	uint8_t zp[PAGE_SIZE] = { 0 };
 	uint32_t initrd_at = 0;
-	int err = linux_check(b, m, long_mode, why);
+	int err = linux_check(b, long_mode, why);
 
 	if (!err)
 		err = kernel_place(&b->kernel, m, why);

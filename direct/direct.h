@@ -34,6 +34,7 @@ struct direct_exit {
 	/* DEXIT_SEGMENT: all registers so found, a bit each; segreg is the lowest. */
 	uint8_t segmask;
 	uint16_t sels[SEG_GS + 1];
+	bool fpu_away;	/* after fpu_lazy(true): c->fpu is out of date */
 	int err;
 };
 
@@ -50,6 +51,11 @@ struct direct_engine {
 	void (*run)(void *self, struct space *, struct cpu *c, struct direct_exit *exit);
 	/* Any thread or signal handler: make run() return soon (or not start). */
 	void (*kick)(void *self);
+	/* Optional. fpu_lazy(true): run() may leave the FPU state with the engine and sets
+	 * exit->fpu_away; then fpu_fetch() comes before anybody looks at c->fpu (the next
+	 * run() needs none). Off at first: c->fpu is right after every run(). */
+	void (*fpu_lazy)(void *self, bool on);
+	void (*fpu_fetch)(void *self, struct cpu *c);
 	/* Counters for --stats and tests: live address spaces (stubs), made so far. */
 	void (*counts)(void *self, unsigned *live, unsigned *made);
 };

@@ -28,8 +28,8 @@
 /*
  * Monitor and stub take turns, so they belong on one processor: a crossing within
  * one takes 9-16 us, across two (each wake-up an inter-processor interrupt) 18-53. The
- * thread is pinned when it makes its first address space, to where it is; stubs inherit that. Threads that
- * should be elsewhere must have been started before.
+ * thread is pinned when it makes its first address space, to where it is; stubs
+ * inherit that. Threads that should be elsewhere must have been started before.
  */
 void ring3_pin(struct ring3 *e)
 {
@@ -62,7 +62,7 @@ static int tsc_load(struct space *s, const struct cpu *c)
 	return stub_flush(s, NULL);
 }
 
-static int load(struct space *s, const struct cpu *c)
+static int load(struct space *s, struct cpu *c)
 {
 	struct user_regs_struct r;
 	bool id = cpu_eflags(c) & FL_ID;
@@ -122,6 +122,7 @@ void ring3_run(void *self, struct space *s, struct cpu *c, struct direct_exit *x
 		if (atomic_exchange(&e->kicked, false)) {
 			announce(e, NULL);
 			x->kind = DEXIT_KICK;
+			x->fpu_away = e->fpu_away;
 			return;
 		}
 		err = stub_resume(s, PTRACE_SYSEMU, &status);
@@ -129,13 +130,17 @@ void ring3_run(void *self, struct space *s, struct cpu *c, struct direct_exit *x
 	}
 	if (!err)
 		err = store(s, c, status, x);
+	x->fpu_away = e->fpu_away;
 	if (!err) {
 		if (x->kind == DEXIT_KICK)
 			atomic_store(&e->kicked, false);
 		return;
 	}
-	if (s->dead && e->fpu_owner == s)
+	if (s->dead && e->fpu_owner == s) {
 		e->fpu_owner = NULL;
+		e->fpu_away = NULL;
+		x->fpu_away = false;
+	}
 	ring3_complain(e, s->dead ? "a stub process died" : "ptrace", err);
 	x->kind = DEXIT_HOST;
 	x->err = err;
@@ -164,8 +169,9 @@ static int seal_image(int fd)
 
 	if (write(fd, stub_image, n) != (ssize_t)n)
 		return -EIO;
-	return fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0 ?
-		-errno : 0;
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return -errno;
+	return 0;
 }
 
 static int make_memfds(struct ring3 *e, char *why)
@@ -186,7 +192,8 @@ static int make_memfds(struct ring3 *e, char *why)
 		     fcntl(e->xchg_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0))
 		err = -errno;
 	if (!err) {
-		p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, e->xchg_fd, 0);
+		p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+			 e->xchg_fd, 0);
 		if (p == MAP_FAILED)
 			err = -errno;
 		else
@@ -247,6 +254,25 @@ static const char *ring3_refuses(void *self, const struct cpu *c)
 	return seg_refuses(c);
 }
 
+static void ring3_fpu_lazy(void *self, bool on)
+{
+	struct ring3 *e = self;
+
+	fpu_fetch(e);
+	e->fpu_lazy = on;
+}
+
+static void ring3_fpu_fetch(void *self, struct cpu *c)
+{
+	struct ring3 *e = self;
+	int err;
+
+	bug_on(e->fpu_away && e->fpu_away != c);
+	err = fpu_fetch(e);
+	if (err)
+		ring3_complain(e, "FPU state of a stub", err);
+}
+
 static void ring3_counts(void *self, unsigned *live, unsigned *made)
 {
 	const struct ring3 *e = self;
@@ -263,5 +289,7 @@ const struct direct_engine direct_ring3 = {
 	.refuses = ring3_refuses,
 	.run = ring3_run,
 	.kick = ring3_kick,
+	.fpu_lazy = ring3_fpu_lazy,
+	.fpu_fetch = ring3_fpu_fetch,
 	.counts = ring3_counts,
 };

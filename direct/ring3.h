@@ -100,12 +100,16 @@ struct ring3 {
 	unsigned nidle, live, made;
 	gva_t floor;
 	unsigned int1_len;		/* how far behind INT1 the host reports it: 0 or 1 */
+	bool syscall32;			/* 32-bit SYSCALL enters the host, not SYSENTER */
 	bool pinned;
 	bool complained;
 
 	/* FPU: whose registers hold the guest's state, what they held when last looked
 	 * at, as an image and as the interpreter sees it. */
 	struct space *fpu_owner;
+	struct cpu *fpu_away;		/* whose state was not fetched from the owner, or NULL */
+	bool fpu_lazy;
+	uint16_t fpu_cs, fpu_ds;	/* selectors that go with its last instruction pointer */
 	struct fpu fpu_seen;
 	uint8_t fpu_image[FXSAVE_SIZE];
 	bool fpu_image_valid;
@@ -121,7 +125,7 @@ struct ring3 {
 /* A new process in *s, confined, stopped in STUB_TEXT with nothing mapped. -errno,
  * and *what names the step that failed. */
 int stub_start(struct ring3 *e, struct space *s, const char **what);
-void stub_kill(struct space *s);
+void stub_kill(struct space *s);	/* FPU state in it is lost: fpu_fetch() before */
 /* Queues a system call; stub_flush makes the stub do them in order. -errno of the
  * first that failed, *done (may be NULL) the number before it. */
 void stub_queue(struct space *s, long nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,
@@ -151,8 +155,10 @@ void seg_forget(struct space *s);
 /* ring3_regs.c */
 void regs_load(const struct space *s, const struct cpu *c, struct user_regs_struct *r);
 void regs_store(struct cpu *c, const struct user_regs_struct *r);
-int fpu_load(struct space *s, const struct cpu *c);
+int fpu_load(struct space *s, struct cpu *c);
 int fpu_store(struct space *s, struct cpu *c);
+/* Fetches what is away, if it is, before the owner goes or another takes over. */
+int fpu_fetch(struct ring3 *e);
 int fpu_measure(struct space *s);
 
 /* ring3_exit.c */

@@ -47,11 +47,18 @@ static void back(struct user_regs_struct *r, unsigned n)
 
 /*
  * A system call that did not happen. RAX was replaced by -ENOSYS and is in
- * orig_rax. INT 0x80 leaves CS as it was loaded. The compatibility entries of
- * SYSENTER (Intel) and SYSCALL (AMD) put the host's flat segments into CS and SS, the
- * address of a vdso that does not exist into RIP, the stack pointer into EBP's place
- * and a word of the stack into EBP: EBP is in RSP, ESP and the address are lost.
- * SYSENTER loses them on any processor; 32-bit SYSCALL would need ECX.
+ * orig_rax. INT 0x80 leaves CS as it was loaded. The compatibility entries put the
+ * host's flat segments into CS and SS, an address in a vdso that is not mapped
+ * into RIP, and a word of the guest's stack into EBP:
+ *
+ *	SYSENTER (Intel)	EBP is in RSP; ESP and the address are lost, as SYSENTER
+ *				itself loses them
+ *	SYSCALL (AMD)		EBP is in RCX; the address is lost, which SYSCALL would
+ *				have left in ECX
+ *
+ * If the stack word cannot be read, the host does not stop at all but goes on at that
+ * address with -EFAULT: then CS tells. So 32-bit code with SYSCALL on an AMD host needs a
+ * guard on it; SYSENTER needs one only for code that has no stack at EBP.
  */
 static void syscall_stop(struct space *s, const struct cpu *c, struct user_regs_struct *r,
 			 struct direct_exit *x)
@@ -60,13 +67,14 @@ static void syscall_stop(struct space *s, const struct cpu *c, struct user_regs_
 	x->kind = DEXIT_SYSCALL;
 	x->rip_known = true;
 	if (r->cs == HOST_CS64 && r->rcx == r->rip) {
+		r->ss = s->host[SEG_SS];	/* the host's entry has its own idea */
 		back(r, 2);
 		return;
 	}
 	if (r->cs == HOST_CS32 && (s->host[SEG_CS] != HOST_CS32 ||
 				   !ends_in(s, linear(c, r), 0xcd, 0x80))) {
 		x->rip_known = false;
-		r->rbp = (uint32_t)r->rsp;
+		r->rbp = (uint32_t)(s->e->syscall32 ? r->rcx : r->rsp);
 		r->cs = s->host[SEG_CS];
 		r->ss = s->host[SEG_SS];
 		r->rip = (uint32_t)c->rip;

@@ -51,22 +51,29 @@ static int try_segment(struct ring3 *e, struct space *s, bool wide, char *why)
 		return x.err;
 	}
 	if (x.kind != DEXIT_INTN || c.gpr[RAX] != want) {
-		snprintf(why, 128, "%s code in the stub did not run as it should (exit %d, rip %#llx)",
-			 name, x.kind, (unsigned long long)c.rip);
+		snprintf(why, 128, "%s code in the stub does not run (exit %d, rip %#llx)", name,
+			 x.kind, (unsigned long long)c.rip);
 		return -ENOEXEC;
 	}
 	return 0;
 }
 
-static void measure_int1(struct ring3 *e, struct space *s)
+/* Two habits of processors and hypervisors that decide how a stop is read. */
+static void measure_habits(struct ring3 *e, struct space *s)
 {
+	uint8_t *code = e->m->mem.ram;
 	struct direct_exit x;
 	struct cpu c;
 
 	user_state(&c, true);
-	e->m->mem.ram[0] = 0xf1;
+	code[0] = 0xf1;		/* int1 */
 	ring3_run(e, s, &c, &x);
 	e->int1_len = x.kind == DEXIT_INTN && c.rip == 1;
+
+	user_state(&c, true);
+	code[0] = 0x0f, code[1] = 0x05;	/* syscall */
+	ring3_run(e, s, &c, &x);
+	e->syscall32 = x.kind != DEXIT_TRAP;
 }
 
 static int find_floor(struct ring3 *e, struct space *s, char *why)
@@ -124,7 +131,7 @@ int ring3_probe(struct ring3 *e, char why[static 128])
 		if (!err)
 			err = try_segment(e, s, false, why);
 		if (!err)
-			measure_int1(e, s);
+			measure_habits(e, s);
 		e->complained = false;
 		memcpy(e->m->mem.ram, saved, sizeof(saved));
 	}

@@ -8,7 +8,8 @@
  * stub that ran last still holds what the interpreter sees, and a fetched image
  * equal to the last one is not converted. A load writes the whole XSAVE area
  * with only x87 and SSE present, so that AVX and later state start in their
- * initial configuration (SDM 1 13.6) and nothing of another process shows.
+ * initial configuration (SDM 1 13.6) and nothing of another process shows. With
+ * fpu_lazy, fetching waits until somebody asks.
  */
 #include "direct/ring3.h"
 
@@ -84,7 +85,7 @@ int fpu_measure(struct space *s)
 	return (int)v.iov_len;
 }
 
-int fpu_load(struct space *s, const struct cpu *c)
+int fpu_load(struct space *s, struct cpu *c)
 {
 	static uint8_t area[XSTATE_MAX] __attribute__((aligned(64)));
 	const uint64_t bv = XSTATE_X87_SSE;
@@ -92,6 +93,11 @@ int fpu_load(struct space *s, const struct cpu *c)
 	struct iovec v = { area, e->xstate_size };
 	int err;
 
+	if (e->fpu_away && e->fpu_owner == s && e->fpu_away == c)
+		return 0;
+	err = fpu_fetch(e);
+	if (err)
+		return err;
 	if (e->fpu_owner == s && !memcmp(&e->fpu_seen, &c->fpu, sizeof(c->fpu)))
 		return 0;
 	fpu_to_fxsave(&c->fpu, area, true);
@@ -106,11 +112,12 @@ int fpu_load(struct space *s, const struct cpu *c)
 	return 0;
 }
 
-int fpu_store(struct space *s, struct cpu *c)
+static int fetch(struct space *s, struct cpu *c)
 {
 	uint8_t image[FXSAVE_SIZE];
 	struct ring3 *e = s->e;
 	uint64_t old_ip = c->fpu.fip;
+	uint16_t old_cs = c->fpu.fcs, old_ds = c->fpu.fds;
 	/* Not a regset: those have the shape of the mode that the stub is in. */
 	int err = stub_ptrace(s, PTRACE_GETFPREGS, NULL, image);
 
@@ -120,14 +127,34 @@ int fpu_store(struct space *s, struct cpu *c)
 		return 0;
 	fpu_from_fxsave(&c->fpu, image, true);
 	/* The 64-bit image has no room for the selectors (SDM 1 10.5.1.1). */
-	if (!cpu_code64(c) && c->fpu.fip) {
-		c->fpu.fcs = c->seg[SEG_CS].sel;
-		c->fpu.fds = c->seg[SEG_DS].sel;
-		if (c->fpu.fip == old_ip && e->fpu_seen.fcs)
-			c->fpu.fcs = e->fpu_seen.fcs, c->fpu.fds = e->fpu_seen.fds;
+	if (c->fpu.fip) {
+		bool same = c->fpu.fip == old_ip;
+
+		c->fpu.fcs = same ? old_cs : e->fpu_cs;
+		c->fpu.fds = same ? old_ds : e->fpu_ds;
 	}
 	memcpy(e->fpu_image, image, sizeof(image));
 	memcpy(&e->fpu_seen, &c->fpu, sizeof(c->fpu));
 	e->fpu_image_valid = true;
+	return 0;
+}
+
+int fpu_fetch(struct ring3 *e)
+{
+	struct cpu *c = e->fpu_away;
+
+	e->fpu_away = NULL;
+	return c && e->fpu_owner ? fetch(e->fpu_owner, c) : 0;
+}
+
+int fpu_store(struct space *s, struct cpu *c)
+{
+	struct ring3 *e = s->e;
+
+	e->fpu_cs = cpu_code64(c) ? 0 : c->seg[SEG_CS].sel;
+	e->fpu_ds = cpu_code64(c) ? 0 : c->seg[SEG_DS].sel;
+	if (!e->fpu_lazy)
+		return fetch(s, c);
+	e->fpu_away = c;
 	return 0;
 }

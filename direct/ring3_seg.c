@@ -69,8 +69,9 @@ static const char *data_refuses(const struct segment *g)
 
 static const char *limit_refuses(const struct segment *g)
 {
-	return g->limit > 0xfffff && (g->limit & 0xfff) != 0xfff ? "limit is no multiple of a page" :
-		NULL;
+	if (g->limit > 0xfffff && (g->limit & 0xfff) != 0xfff)
+		return "limit is no multiple of a page";
+	return NULL;
 }
 
 const char *seg_refuses(const struct cpu *c)
@@ -134,8 +135,9 @@ static bool seg_same(const struct segment *a, const struct segment *b)
 
 static bool seg_flat(const struct segment *g, uint16_t sel, uint16_t attr)
 {
-	return g->sel == sel && !g->base && g->limit == 0xffffffff &&
-	       (g->attr & (SEG_D | SEG_L | SEG_P | SEG_S | SEG_CODE | SEG_E | SEG_C | SEG_W)) == attr;
+	const uint16_t mask = SEG_D | SEG_L | SEG_P | SEG_S | SEG_CODE | SEG_E | SEG_W;
+
+	return g->sel == sel && !g->base && g->limit == 0xffffffff && (g->attr & mask) == attr;
 }
 
 static int slot_set(struct space *s, struct slot *t, const struct segment *g)
@@ -150,7 +152,8 @@ static int slot_set(struct space *s, struct slot *t, const struct segment *g)
 		err = stub_ptrace(s, PTRACE_SET_THREAD_AREA, (void *)(uintptr_t)index, &d);
 	} else {
 		describe(g, (unsigned)(t - s->ldt), &d);
-		stub_queue(s, SYS_modify_ldt, 0x11, stub_data(s, &d, sizeof(d)), sizeof(d), 0, 0, 0);
+		stub_queue(s, SYS_modify_ldt, 0x11, stub_data(s, &d, sizeof(d)), sizeof(d), 0, 0,
+			   0);
 	}
 	t->set = !err;
 	return err;

@@ -112,9 +112,9 @@ static int spawn(struct ring3 *e, pid_t *pid, const char **what)
 static void install_filter(struct space *s)
 {
 	const uint64_t ip = STUB_TEXT + stub_at_return;
-	const uint32_t map = MAP_SHARED | MAP_FIXED;
 #define LOAD(field)	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
-#define LOAD_HIGH(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field) + 4)
+#define LOAD_HIGH(field) \
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field) + 4)
 #define NEED(value)	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(value), 1, 0), DENY
 #define ALLOW		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 #define DENY		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP)
@@ -124,10 +124,8 @@ static void install_filter(struct space *s)
 		LOAD(instruction_pointer), NEED(ip),
 		LOAD_HIGH(instruction_pointer), NEED(ip >> 32),
 		LOAD(nr),
-		UNLESS(SYS_mmap, 8),
-			LOAD(args[3]),
-			BPF_STMT(BPF_ALU | BPF_AND | BPF_K, ~(uint32_t)MAP_POPULATE),
-			NEED(map),
+		UNLESS(SYS_mmap, 7),
+			LOAD(args[3]), NEED(MAP_SHARED | MAP_FIXED),
 			LOAD(args[4]), NEED(STUB_RAM_FD),
 			ALLOW,
 		UNLESS(SYS_munmap, 1), ALLOW,
@@ -280,8 +278,10 @@ void stub_kill(struct space *s)
 {
 	struct ring3 *e = s->e;
 
-	if (e->fpu_owner == s)
+	if (e->fpu_owner == s) {
 		e->fpu_owner = NULL;
+		e->fpu_away = NULL;
+	}
 	if (!s->dead) {
 		kill(s->pid, SIGKILL);
 		while (waitpid(s->pid, NULL, __WALL) < 0 && errno == EINTR)

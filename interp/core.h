@@ -111,6 +111,8 @@ struct interp {
 	struct interp_counts counts;
 
 	uint64_t random;		/* state of the guest's RDRAND */
+	uint64_t large_seen;		/* 4 MiB regions (mod 64) with pieces of large pages in a TLB */
+	bool huge_seen;
 	uint64_t cs_base, cs_limit;	/* as the jump cache's entries assume */
 	bool special;			/* single steps, breakpoints, or a stop at a privilege change */
 	unsigned how;			/* RUN_* of this run */
@@ -238,6 +240,7 @@ void lin_write(struct interp *v, gva_t gva, unsigned size, uint64_t val, unsigne
 void lin_probe(struct interp *v, gva_t gva, unsigned n, unsigned access);
 
 /* TLB maintenance. */
+void tlb_note_large(struct interp *v, gva_t gva, unsigned page_shift);
 void tlb_protect(struct interp *v, gpa_t page);		/* stores to it must be noted from now on */
 void tlb_flush(struct interp *v);			/* everything: CR0, CR3, CR4, EFER changes */
 void tlb_flush_page(struct interp *v, gva_t gva);	/* INVLPG */

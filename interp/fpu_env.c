@@ -364,6 +364,10 @@ static __attribute__((noinline)) void fx_restore(struct interp *v, const struct 
 	fpu_from_fxsave(f, image, wide);
 	f->cw = (uint16_t)((f->cw & CW_KEEP) | CW_FIXED);
 	f->fop &= 0x7ff;
+	if (wide) {	/* the addresses become canonical */
+		f->fip = (uint64_t)((int64_t)(f->fip << 16) >> 16);
+		f->fdp = (uint64_t)((int64_t)(f->fdp << 16) >> 16);
+	}
 	x87_summarize(f);
 	memcpy(f->xmm, image + FX_XMM, fx_used(v) - FX_XMM);
 	if (!(v->hflags & HF_CS64))

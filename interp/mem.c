@@ -8,6 +8,8 @@
 
 #include "interp/fast.h"
 
+#define LARGE_SHIFT	22	/* the largest page of 32-bit paging */
+
 /* --- The soft TLB ---------------------------------------------------------- */
 
 static void tlb_clear(struct tlb_entry *t)
@@ -29,11 +31,35 @@ void tlb_flush(struct interp *v)
 	tlb_clear(v->tlbs[0]);
 	tlb_clear(v->tlbs[1]);
 	memset(v->itlb, 0xff, sizeof(v->itlb));
+	v->large_seen = 0;
+	v->huge_seen = false;
 	jc_flush(v);
+}
+
+/* For tlb_flush_page(): which 4 MiB regions may have pieces of a large page. */
+void tlb_note_large(struct interp *v, gva_t gva, unsigned page_shift)
+{
+	if (page_shift > LARGE_SHIFT && page_shift < 32) {	/* 1 GiB */
+		v->huge_seen = true;
+		v->large_seen = ~0ull;
+	}
+	v->large_seen |= 1ull << (gva >> LARGE_SHIFT & 63);
+}
+
+/* INVLPG takes out the whole of a large page, which sits here in 4 KiB pieces. */
+static void tlb_flush_large(struct interp *v, gva_t gva)
+{
+	for (int u = 0; u < 2; u++)
+		for (unsigned i = 0; i < TLB_SIZE; i++)
+			if (v->tlbs[u][i].rd >> LARGE_SHIFT == gva >> LARGE_SHIFT || v->huge_seen)
+				v->tlbs[u][i].rd = v->tlbs[u][i].wr = TLB_NONE;
+	memset(v->itlb, 0xff, sizeof(v->itlb));
 }
 
 void tlb_flush_page(struct interp *v, gva_t gva)
 {
+	if (unlikely(v->large_seen >> (gva >> LARGE_SHIFT & 63) & 1))
+		tlb_flush_large(v, gva);
 	for (int u = 0; u < 2; u++) {
 		struct tlb_entry *e = &v->tlbs[u][gva >> PAGE_SHIFT & (TLB_SIZE - 1)];
 
@@ -67,6 +93,8 @@ static struct place translate_slow(struct interp *v, gva_t gva, unsigned access)
 	uint8_t *hva = memory_hva(mem, w.gpa);
 	struct tlb_entry *e = &v->tlbs[!!(access & ACC_USER)][gva >> PAGE_SHIFT & (TLB_SIZE - 1)];
 
+	if (w.page_shift != PAGE_SHIFT)
+		tlb_note_large(v, gva, w.page_shift);
 	if (!hva)
 		return (struct place){ NULL, w.gpa };
 	uint64_t page = gva & PAGE_MASK;

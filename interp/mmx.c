@@ -4,8 +4,6 @@
  * host's MMX unit computes; each use ends in EMMS, since the registers are those of
  * x87. SDM 1 ch. 9.
  */
-#include "config.h"
-
 #include "interp/decode.h"
 #include "interp/fpu.h"
 
@@ -13,35 +11,37 @@
 #define GEN2(m, mmx, xmm)
 #define GEN3(m, mmx, xmm, gpr)
 
-#define MMX_OP(insn, a, b)						\
+/* Not a local variable: one whose address an asm has seen prevents tail calls. */
+static uint64_t slot;
+
+/* Register a, slot: a = a OP slot. */
+#define MMX_OP(v, insn, a) do {						\
+	union fpreg *r_ = &(v)->cpu.fpu.st[a];				\
+									\
 	__asm__ volatile("movq %0, %%mm0\n\t" insn " %1, %%mm0\n\t"	\
-			 "movq %%mm0, %0\n\temms" : "+m"(a) : "m"(b) : "mm0", "st")
+			 "movq %%mm0, %0\n\temms"			\
+			 : "+m"(r_->q[0]) : "m"(slot) : "mm0", "st");	\
+	r_->q[1] = 0xffff;						\
+	mmx_begin(&(v)->cpu.fpu);					\
+} while (0)
 
 #define BOTH(m, name)							\
 HANDLER(h_mmx_##name)							\
 {									\
-	uint64_t a, b;							\
-									\
 	MMX_ENTER(v, op);						\
-	b = mmx_source(v, op);						\
-	a = v->cpu.fpu.st[op->a].q[0];					\
-	MMX_OP(#name, a, b);						\
-	mmx_set(&v->cpu.fpu, op->a, a);					\
+	slot = mmx_source(v, op);					\
+	MMX_OP(v, #name, op->a);					\
 	NEXT(v, op);							\
 }
 #define SHIFT(m, name)							\
 HANDLER(h_mmx_##name)							\
 {									\
-	uint64_t a, b;							\
-									\
 	MMX_ENTER(v, op);						\
 	if (!(op->flags & OPF_MEM) && op->index == OPD_IMM)		\
-		b = (uint8_t)op->imm;					\
+		slot = (uint8_t)op->imm;				\
 	else								\
-		b = mmx_source(v, op);					\
-	a = v->cpu.fpu.st[op->a].q[0];					\
-	MMX_OP(#name, a, b);						\
-	mmx_set(&v->cpu.fpu, op->a, a);					\
+		slot = mmx_source(v, op);				\
+	MMX_OP(v, #name, op->a);					\
 	NEXT(v, op);							\
 }
 #include "interp/ops_sse.def"

@@ -61,14 +61,14 @@ static uint32_t compute_hflags(const struct interp *v)
 /* The counters are split by privilege, so a change of it settles the account. */
 static void settle(struct interp *v)
 {
-	int64_t used = v->slice - v->budget;
+	int64_t used = v->slice - v->budget - v->held;
 
 	if (v->user)
 		v->counts.user += used;
 	else
 		v->counts.supervisor += used;
 	v->retired += used;
-	v->slice = v->budget;
+	v->slice = v->budget + v->held;
 }
 
 /* Traced code is stepped; costs nothing in builds without tracing. */
@@ -112,28 +112,7 @@ void interp_update(struct interp *v)
 	v->jc = v->special ? v->jc_never : v->jcs[user];
 }
 
-/* --- Faults ------------------------------------------------------------------------ */
-
-/* A fault was raised, perhaps while delivering another (SDM 3A 6.15, #DF). May
- * raise again: the caller comes back here. */
-static void deliver_fault(struct interp *v)
-{
-	struct fault f = v->fault;
-
-	if (v->delivering >= 0) {
-		if (v->delivering == VEC_DF) {
-			v->m->power = POWER_TRIPLE;
-			v->delivering = -1;
-			return;
-		}
-		if (event_double_fault(v->delivering, f.vec))
-			f = (struct fault){ .vec = VEC_DF, .has_code = true };
-	}
-	v->delivering = f.vec;
-	event_deliver(v, (unsigned)f.vec, EV_FAULT, f.has_code, f.code);
-	v->delivering = -1;
-	interp_update(v);
-}
+/* --- Events ------------------------------------------------------------------------ */
 
 static void deliver_debug(struct interp *v)
 {
@@ -142,7 +121,7 @@ static void deliver_debug(struct interp *v)
 	c->dr[6] = (c->dr[6] & ~0xfull) | c->pending_dbg;
 	c->pending_dbg = 0;
 	v->delivering = VEC_DB;
-	event_deliver(v, VEC_DB, EV_EXTERNAL, false, 0);
+	event_deliver(v, VEC_DB, EV_TRAP_DB, false, 0);
 	v->delivering = -1;
 	interp_update(v);
 }
@@ -197,7 +176,7 @@ static void step(struct interp *v)
 		v->fault = (struct fault){ .vec = VEC_DB };
 		v->cpu.dr[6] = (v->cpu.dr[6] & ~0xfull) | v->cpu.pending_dbg;
 		v->cpu.pending_dbg = 0;
-		deliver_fault(v);
+		fault_deliver(v);
 		return;
 	}
 #ifdef ENABLE_TRACE
@@ -294,7 +273,7 @@ enum interp_stop interp_run(struct interp *v, int64_t budget, unsigned how)
 			v->tf_step = false;
 			v->stepped++;
 		}
-		deliver_fault(v);
+		fault_deliver(v);
 	}
 	why = run_loop(v);
 	v->escape = NULL;

@@ -4,8 +4,6 @@
  * instruction with each of the 256 values. A stub is a function in the host's calling
  * convention: operands in XMM0 and XMM1, the result in XMM0.
  */
-#include "config.h"
-
 #include "interp/sse_fp.h"
 
 #define GEN(m, h)
@@ -43,17 +41,17 @@ HANDLER(h_xmm_##name)							\
 	NEXT(v, op);							\
 }
 #define BOTH_IMM8(m, name, bytes)	IMM8(m, name, bytes)
-#define FLOAT_IMM8(m, name, tiny, bytes)				\
+#define FLOAT_IMM8(m, name, kind, bytes)				\
 STUBS(name, bytes)							\
 HANDLER(h_xmm_##name)							\
 {									\
-	__m128i a;							\
+	__m128i a, b;							\
 									\
 	SSE_ENTER(v, op);						\
-	a = sse_source(v, op, true);					\
+	b = sse_source(v, op, true);					\
 	mxcsr_begin(v);							\
-	a = CALL_STUB(name, op->imm, xmm_get(v, op->a), a);		\
-	sse_report(v, mxcsr_end(), a, tiny);				\
+	a = CALL_STUB(name, op->imm, xmm_get(v, op->a), b);		\
+	sse_report(v, mxcsr_end(), b, kind);				\
 	xmm_set(v, op->a, a);						\
 	NEXT(v, op);							\
 }

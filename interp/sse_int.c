@@ -3,8 +3,6 @@
  * XMM instructions on integers and bits: the host's instruction does each of them.
  * Nothing here looks at MXCSR. SDM 1 11.4, 12.
  */
-#include "config.h"
-
 #include "interp/decode.h"
 #include "interp/fpu.h"
 

@@ -3,8 +3,6 @@
  * Moves of XMM registers, whole and in part, to and from memory, MMX and general
  * registers. SDM 1 10.4.1, 11.4.1.
  */
-#include "config.h"
-
 #include "interp/decode.h"
 #include "interp/fpu.h"
 

@@ -3,8 +3,6 @@
  * The string comparisons of SSE4.2 (SDM 1 12.9): run on the host, from tables with
  * every immediate, since they take and leave more registers than others do.
  */
-#include "config.h"
-
 #include "interp/fpu.h"
 
 /* What x87-free host code exchanges with an instruction: operands, XMM0, EAX, EDX,

@@ -255,6 +255,8 @@ static gpa_t fetch_translate(struct interp *v, gva_t lip)
 	err = paging_access(&v->m->mem, &v->cpu, lip, ACC_EXEC | (v->user ? ACC_USER : 0), &w);
 	if (err)
 		raise_pf(v, lip, err & ~PF_NOT);
+	if (w.page_shift != PAGE_SHIFT)
+		tlb_note_large(v, lip, w.page_shift);
 	e->tag = lip & PAGE_MASK;
 	e->page = w.gpa & PAGE_MASK;
 	return w.gpa;

@@ -6,8 +6,6 @@
  * host's instruction, given the guest's control word, computes value, flags and C1.
  * Everything else goes to x87_host.c. SDM 1 ch. 8.
  */
-#include "config.h"
-
 #include <string.h>
 
 #include "interp/fpu.h"
@@ -103,6 +101,10 @@ static inline union fpreg *push(struct fpu *f)
 	x87_set_top(f, top);
 	return &f->st[top];
 }
+/* An operand on its way to or from the host's x87. Not a local variable: one whose
+ * address an asm has seen keeps the compiler from making tail calls. */
+static union { uint64_t m64; int64_t m64i; } slot;
+
 #define STI(op)	((unsigned)(op)->imm & 7)
 #define COMPLETE_UNLESS(cond) do {	\
 	if (unlikely(!(cond)))		\
@@ -192,14 +194,13 @@ HANDLER(h_x87_##name##_##suffix)					\
 {									\
 	struct fpu *f = &v->cpu.fpu;					\
 	uint16_t sw;							\
-	T m;								\
 									\
 	X87_ENTER(v, op);						\
 	COMPLETE_UNLESS(all_masked(f) && is_valid(f, 0));		\
-	m = (T)fpu_load(v, op, sizeof(T));				\
+	slot.m64 = fpu_load(v, op, sizeof(T));				\
 	host_begin(f);							\
 	__asm__ volatile("fldt %1\n\t" insn " %2\n\tfnstsw %%ax\n\tfstpt %1"	\
-			 : "=a"(sw), "+m"(*st(f, 0)) : "m"(m) : "st");	\
+			 : "=a"(sw), "+m"(*st(f, 0)) : "m"(slot) : "st");	\
 	host_end(f, sw, SW_C1);						\
 	track_mem(v, op);						\
 	NEXT(v, op);							\
@@ -259,14 +260,13 @@ HANDLER(h_x87_##name)							\
 {									\
 	struct fpu *f = &v->cpu.fpu;					\
 	uint16_t sw;							\
-	T m;								\
 									\
 	X87_ENTER(v, op);						\
 	COMPLETE_UNLESS(all_masked(f) && is_valid(f, 0));		\
-	m = (T)fpu_load(v, op, sizeof(T));				\
+	slot.m64 = fpu_load(v, op, sizeof(T));				\
 	host_begin(f);							\
 	__asm__ volatile("fldt %1\n\t" insn " %2\n\tfnstsw %%ax"	\
-			 : "=a"(sw) : "m"(*st(f, 0)), "m"(m) : "st");	\
+			 : "=a"(sw) : "m"(*st(f, 0)), "m"(slot) : "st");	\
 	host_end(f, sw, SW_CC);						\
 	if (pops)							\
 		pop(f);							\
@@ -277,6 +277,20 @@ COMPARE_MEM(com_m32, uint32_t, "fcomps", 0)
 COMPARE_MEM(comp_m32, uint32_t, "fcomps", 1)
 COMPARE_MEM(com_m64, uint64_t, "fcompl", 0)
 COMPARE_MEM(comp_m64, uint64_t, "fcompl", 1)
+
+/* Whether FCOMI clears C1, as Intel says, or leaves it, differs between processors. */
+static __attribute__((noinline)) uint16_t comi_clears(void)
+{
+	static int clears = -1;
+	struct fpu t = { .cw = CW_INIT, .sw = SW_C1, .tags = 0xff };
+	uint16_t flags = 0;
+
+	if (unlikely(clears < 0)) {
+		x87_host_run(&t, 0x3f0, NULL, &flags);
+		clears = ~t.sw & SW_C1;
+	}
+	return (uint16_t)clears;
+}
 
 #define COMPARE_FLAGS(name, insn, pops)					\
 HANDLER(h_x87_##name)							\
@@ -292,7 +306,7 @@ HANDLER(h_x87_##name)							\
 			 : "=&a"(sw), "=&r"(flags)			\
 			 : "m"(*st(f, 0)), "m"(*st(f, STI(op))), "0"(v->cpu.arith) \
 			 : "st", "st(1)", "cc");			\
-	host_end(f, sw, SW_C1);						\
+	host_end(f, sw & SW_FLAGS, comi_clears());			\
 	v->cpu.arith = flags;						\
 	if (pops)							\
 		pop(f);							\
@@ -311,14 +325,13 @@ HANDLER(h_x87_##name)							\
 {									\
 	struct fpu *f = &v->cpu.fpu;					\
 	uint16_t sw;							\
-	T m;								\
 									\
 	X87_ENTER(v, op);						\
 	COMPLETE_UNLESS(all_masked(f) && !is_valid(f, 7));		\
-	m = (T)fpu_load(v, op, sizeof(T));				\
+	slot.m64 = fpu_load(v, op, sizeof(T));				\
 	host_begin(f);							\
 	__asm__ volatile(insn " %2\n\tfnstsw %%ax\n\tfstpt %1"		\
-			 : "=a"(sw), "=m"(*push(f)) : "m"(m) : "st");	\
+			 : "=a"(sw), "=m"(*push(f)) : "m"(slot) : "st");	\
 	host_end(f, sw, SW_C1);						\
 	track_mem(v, op);						\
 	NEXT(v, op);							\
@@ -330,12 +343,11 @@ LOAD_REAL(fld_m64, uint64_t, "fldl")
 HANDLER(h_x87_##name)							\
 {									\
 	struct fpu *f = &v->cpu.fpu;					\
-	int64_t m;							\
 									\
 	X87_ENTER(v, op);						\
 	COMPLETE_UNLESS(!is_valid(f, 7));				\
-	m = (T)fpu_load(v, op, sizeof(T));				\
-	__asm__ volatile("fildll %1\n\tfstpt %0" : "=m"(*push(f)) : "m"(m) : "st"); \
+	slot.m64i = (T)fpu_load(v, op, sizeof(T));			\
+	__asm__ volatile("fildll %1\n\tfstpt %0" : "=m"(*push(f)) : "m"(slot) : "st"); \
 	f->sw &= (uint16_t)~SW_C1;					\
 	track_mem(v, op);						\
 	NEXT(v, op);							\
@@ -388,15 +400,14 @@ HANDLER(h_x87_##name)							\
 {									\
 	struct fpu *f = &v->cpu.fpu;					\
 	uint16_t sw;							\
-	T m;								\
 									\
 	X87_ENTER(v, op);						\
 	COMPLETE_UNLESS(all_masked(f) && is_valid(f, 0));		\
 	host_begin(f);							\
 	__asm__ volatile("fldt %2\n\t" insn " %1\n\tfnstsw %%ax"	\
-			 : "=a"(sw), "=m"(m) : "m"(*st(f, 0)) : "st");	\
+			 : "=a"(sw), "=m"(slot) : "m"(*st(f, 0)) : "st");	\
 	host_leave(f, sw);						\
-	fpu_store(v, op, sizeof(T), m);					\
+	fpu_store(v, op, sizeof(T), slot.m64);				\
 	host_report(f, sw, SW_C1);					\
 	if (pops)							\
 		pop(f);							\

@@ -79,7 +79,7 @@ static void on_fault(int sig, siginfo_t *si, void *ctx)
 	for (int i = 0; i < GPRS; i++)
 		if (i != RSP && i != RBP)
 			s->gpr[i] = (uint64_t)uc->uc_mcontext.gregs[host_regs[i]];
-	s->arith = flags_to_arith((uint32_t)uc->uc_mcontext.gregs[REG_EFL]);
+	s->arith = flags_to_arith((uint32_t)uc->uc_mcontext.gregs[REG_EFL]) | 0x200;
 	if (sig == SIGFPE)	/* trap number: which of the two */
 		s->fault = (int)uc->uc_mcontext.gregs[REG_TRAPNO];
 	else
@@ -216,6 +216,8 @@ static void lower_one(const struct insn *in, const uint8_t *bytes, struct op *op
 		op->index = in->nopnd > 1 ? in->o[1].kind : 0;
 	}
 	op->fn = r->gpr && gpr ? r->gpr : mmx && !xmm ? r->mmx : r->xmm;
+	if (*bytes == 0x66)
+		bytes++;
 	if ((bytes[0] & 0xf8) == 0xd8) {
 		op->imm = (unsigned)(bytes[0] & 7) << 8 | bytes[1];
 		op->fn = x87_handler((unsigned)op->imm);
@@ -364,6 +366,8 @@ static void rnd_state_make(struct state *s, const struct variety *y)
 		memset(s->mem + 64 + 26, 0, 2);
 	if (rnd() & 1)
 		memset(s->mem + 66, 0, 2);
+	s->mem[64 + 26] &= 0xfd;	/* bit 17 is AMD's alone */
+	s->mem[66] &= 0xfd;
 	for (int i = 0; i < GPRS; i++)
 		s->gpr[i] = rnd_quad();
 	s->gpr[RSP] = s->gpr[RBP] = 0;
@@ -429,6 +433,21 @@ static bool compare(const struct state *in, const struct state *h, const struct 
 	return d;
 }
 
+/* Processors differ in when they keep the last instruction's and operand's address:
+ * all do when an unmasked exception is pending. */
+static void forget_pointers(unsigned mnem, struct state *h, struct state *g)
+{
+	uint16_t sw;
+
+	memcpy(&sw, h->fx + 2, 2);
+	if (!(sw & SW_ES))
+		memcpy(h->fx + 6, g->fx + 6, 18);
+	if (mnem == M_FNSTENV || mnem == M_FNSAVE)
+		memcpy(h->mem + 64 + 12, g->mem + 64 + 12, 16);
+	if (mnem == M_FXSAVE || mnem == M_FXSAVE64)
+		memcpy(h->mem + 64 + 6, g->mem + 64 + 6, 26);	/* and MXCSR_MASK */
+}
+
 static void try_one(const struct insn *in, const uint8_t *bytes, const struct variety *y)
 {
 	static struct state before, host, guest;
@@ -441,6 +460,7 @@ static void try_one(const struct insn *in, const uint8_t *bytes, const struct va
 	host = guest = before;
 	run_host(&host);
 	run_guest(&guest, &op);
+	forget_pointers(in->mnem, &host, &guest);
 	if (!compare(&before, &host, &guest))
 		return;
 	differences++;
@@ -463,7 +483,7 @@ static void for_encodings(bool x87, unsigned times, const struct variety *y)
 	const char *only = getenv("FPU_ONLY");
 
 	for (unsigned t = 0; t < times; t++)
-	for (unsigned p = 0; p < (x87 ? 1 : 4); p++)
+	for (unsigned p = 0; p < (x87 ? 2 : 4); p++)
 	for (unsigned rex = 0; rex < (x87 ? 1 : 2); rex++)
 	for (unsigned m = 0; m < (x87 ? 1 : 3); m++)
 	for (unsigned opcode = 0; opcode < (x87 ? 8 : 256); opcode++)
@@ -473,6 +493,8 @@ static void for_encodings(bool x87, unsigned times, const struct variety *y)
 
 		if (mod == 1 || mod == 2 || (mod == 0 && rm != 6))
 			continue;
+		if (!x87 && m == 0 && (opcode == 0x38 || opcode == 0x3a))
+			continue;	/* these are the other maps */
 		/* x87: all; else one of the registers that matter, chosen at random. */
 		if (!x87 && (modrm & 0x20 || (mod == 3 && rm > 3)) && opcode != 0xae &&
 		    (opcode < 0x71 || opcode > 0x73))
@@ -527,6 +549,14 @@ static void teardown(void)
 	munmap(code, PAGE_SIZE);
 }
 
+/* FPU_TIMES=n in the environment makes the comparison n times as long. */
+static unsigned times(void)
+{
+	const char *n = getenv("FPU_TIMES");
+
+	return n ? (unsigned)atoi(n) : 1;
+}
+
 static const struct variety varieties[] = {
 	{ 0 },
 	{ .unmasked = true },
@@ -539,7 +569,7 @@ static const struct variety varieties[] = {
 START_TEST(x87_agrees)
 {
 	differences = 0;
-	for_encodings(true, 60, &varieties[_i]);
+	for_encodings(true, 30 * times(), &varieties[_i]);
 	ck_assert_uint_eq(differences, 0);
 }
 END_TEST
@@ -547,7 +577,7 @@ END_TEST
 START_TEST(sse_agrees)
 {
 	differences = 0;
-	for_encodings(false, 20, &varieties[_i]);
+	for_encodings(false, 6 * times(), &varieties[_i]);
 	ck_assert_uint_eq(differences, 0);
 }
 END_TEST

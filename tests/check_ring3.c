@@ -270,6 +270,38 @@ START_TEST(fpu_exact)
 }
 END_TEST
 
+/* Left in the stub until asked for, or until another space or the owner's end needs it. */
+START_TEST(fpu_lazily)
+{
+	struct space *first = space, *other;
+	int err;
+
+	direct_ring3.fpu_lazy(engine, true);
+	c.fpu.xmm[0].q[0] = 5;
+	RUN(0x66, 0x0f, 0xfe, 0xc0, 0xcd, 0x80);	/* paddd xmm0, xmm0 */
+	ck_assert(x.fpu_away);
+	ck_assert_uint_eq(c.fpu.xmm[0].q[0], 5);
+	RUN(0x66, 0x0f, 0xfe, 0xc0, 0xcd, 0x80);
+	direct_ring3.fpu_fetch(engine, &c);
+	ck_assert_uint_eq(c.fpu.xmm[0].q[0], 20);
+	c.fpu.xmm[0].q[0]++;
+	RUN(0x66, 0x0f, 0xfe, 0xc0, 0xcd, 0x80);
+	other = sink.space_create(sink.engine, &err);
+	space = other;
+	space_fill();
+	RUN(0x66, 0x0f, 0xfe, 0xc0, 0xcd, 0x80);
+	space = first;
+	sink.space_destroy(sink.engine, other);
+	ck_assert_uint_eq(c.fpu.xmm[0].q[0], 84);
+	direct_ring3.kick(engine);
+	RUN(0x66, 0x0f, 0xfe, 0xc0, 0xcd, 0x80);
+	ck_assert_int_eq(x.kind, DEXIT_KICK);
+	RUN(0x66, 0x0f, 0xfe, 0xc0, 0xcd, 0x80);
+	direct_ring3.fpu_lazy(engine, false);
+	ck_assert_uint_eq(c.fpu.xmm[0].q[0], 168);
+}
+END_TEST
+
 START_TEST(fpu_exceptions)
 {
 	c.fpu.cw = 0x037b;	/* division by zero unmasked */
@@ -408,7 +440,7 @@ START_TEST(code64)
 	ck_assert_uint_eq(c.gpr[R9], 0x123456789abcdef0);
 	ck_assert_uint_eq(c.seg[SEG_FS].base, DATA + 0x100);
 	ck_assert_uint_eq(c.seg[SEG_GS].base, 0x7ffff0000000);
-	RUN(0x48, 0xa1, DWORD(0), DWORD(0x8000));	/* mov rax, [0x800000000000]: not canonical */
+	RUN(0x48, 0xa1, DWORD(0), DWORD(0x8000));	/* mov rax, [..]: not canonical */
 	EXPECT(DEXIT_TRAP, 0);
 	RUN(0x48, 0xa1, DWORD(0), DWORD(0xffff8000));	/* kernel half */
 	EXPECT(DEXIT_FAULT, 0);
@@ -417,6 +449,14 @@ START_TEST(code64)
 	RUN(0xcd, 0x80);
 	EXPECT(DEXIT_INTN, 0);
 	ck_assert_uint_eq(c.gpr[RAX], 5);
+	/* A guest whose selectors are not Linux's. */
+	c.seg[SEG_CS].sel = 0x43;
+	c.seg[SEG_SS].sel = c.seg[SEG_DS].sel = 0x3b;
+	c.seg[SEG_DS].attr = c.seg[SEG_SS].attr;
+	RUN(0x0f, 0x05);
+	EXPECT(DEXIT_SYSCALL, 0);
+	ck_assert_uint_eq(c.seg[SEG_CS].sel, 0x43);
+	ck_assert_uint_eq(c.seg[SEG_SS].sel, 0x3b);
 	/* High mappings, right up to the ceiling. */
 	map_at(sink.ceiling(sink.engine) - PAGE_SIZE, DATA_RAM, 1, SINK_R | SINK_W);
 	c.gpr[RBX] = sink.ceiling(sink.engine) - 8;
@@ -442,6 +482,7 @@ static Suite *suite(void)
 	tcase_add_test(t, alignment_check);
 	tcase_add_test(t, guards);
 	tcase_add_test(t, fpu_exact);
+	tcase_add_test(t, fpu_lazily);
 	tcase_add_test(t, fpu_exceptions);
 	tcase_add_test(t, avx_does_not_leak);
 	tcase_add_test(t, kick_ends_a_loop);

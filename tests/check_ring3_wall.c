@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -98,8 +100,23 @@ START_TEST(fast_calls_have_no_effect)
 	ck_assert(alive());
 	user32();
 	c.gpr[RAX] = 252;
+	c.gpr[RBP] = 0x1234;
+	c.gpr[RSP] = STACK + 0x800;
 	RUN(0x0f, 0x05);	/* syscall */
 	ck_assert(x.kind == DEXIT_SYSCALL || x.kind == DEXIT_TRAP);
+	ck_assert_uint_eq(c.gpr[RAX], 252);
+	ck_assert_uint_eq(c.gpr[RBP], 0x1234);
+	ck_assert_uint_eq(c.gpr[RSP], STACK + 0x800);
+	ck_assert(alive());
+	/* Without a stack the host fails the call by itself: it shows in CS. */
+	c.gpr[RSP] = 8;
+	c.gpr[RBP] = 8;
+	RUN(0x0f, 0x05);
+	ck_assert(x.kind == DEXIT_TRAP || (x.kind == DEXIT_SEGMENT && x.segreg == SEG_CS));
+	user32();
+	c.gpr[RBP] = 8;
+	RUN(0x0f, 0x34);
+	ck_assert(x.kind == DEXIT_TRAP || (x.kind == DEXIT_SEGMENT && x.segreg == SEG_CS));
 	ck_assert(alive());
 	user64();
 	c.gpr[RAX] = 252;
@@ -161,6 +178,47 @@ START_TEST(exchange_page_is_worthless)
 }
 END_TEST
 
+/* The second wall without the first: resumed as if PTRACE_SYSEMU did not exist. */
+static int resume_unguarded(uint64_t rip, uint64_t nr, uint64_t flags)
+{
+	struct user_regs_struct r;
+	int status;
+
+	ck_assert_int_eq(ptrace(PTRACE_GETREGS, space->pid, NULL, &r), 0);
+	r.rip = rip;
+	r.cs = HOST_CS64;
+	r.ss = HOST_DS;
+	r.rax = nr;
+	r.orig_rax = -1ul;
+	r.rdi = DATA, r.rsi = PAGE_SIZE, r.rdx = PROT_READ | PROT_WRITE;
+	r.r10 = flags, r.r8 = STUB_RAM_FD, r.r9 = 0;
+	r.rbx = 0, r.rbp = STUB_REQ_SIZE;	/* one call, then INT3 */
+	ck_assert_int_eq(ptrace(PTRACE_SETREGS, space->pid, NULL, &r), 0);
+	ck_assert_int_eq(ptrace(PTRACE_CONT, space->pid, NULL, NULL), 0);
+	ck_assert_int_eq(waitpid(space->pid, &status, __WALL), space->pid);
+	ck_assert(WIFSTOPPED(status));
+	return WSTOPSIG(status);
+}
+
+START_TEST(filter_alone)
+{
+	const uint64_t call = STUB_TEXT + stub_at_syscall;
+	const uint64_t shared = MAP_SHARED | MAP_FIXED;
+
+	PLACE(0x0f, 0x05, 0x0f, 0x0b);
+	ck_assert_int_eq(resume_unguarded(CODE, SYS_getpid, 0), SIGSYS);
+	ck_assert_int_eq(resume_unguarded(CODE, SYS_exit_group, 0), SIGSYS);
+	ck_assert_int_eq(resume_unguarded(CODE, SYS_mmap, shared), SIGSYS);
+	ck_assert_int_eq(resume_unguarded(call, SYS_mmap, shared), SIGTRAP);
+	ck_assert_int_eq(resume_unguarded(call, SYS_mmap, shared | MAP_ANONYMOUS), SIGSYS);
+	ck_assert_int_eq(resume_unguarded(call, SYS_mmap, MAP_PRIVATE | MAP_FIXED), SIGSYS);
+	ck_assert_int_eq(resume_unguarded(call, SYS_prctl, 0), SIGSYS);
+	ck_assert_int_eq(resume_unguarded(call, SYS_clone, 0), SIGSYS);
+	PLACE(0xcd, 0x80, 0x0f, 0x0b);
+	ck_assert_int_eq(resume_unguarded(CODE, 20, 0), SIGSYS);
+}
+END_TEST
+
 /* --- What a stub holds ---------------------------------------------------------- */
 
 static const char *const mappings[] = {	/* docs/ring3.md lists the same */
@@ -184,7 +242,8 @@ static void check_maps(void)
 		size_t i;
 
 		line[strcspn(line, "\n")] = 0;
-		ck_assert_int_eq(sscanf(line, "%lx-%lx %7s %*x %*s %*u %n", &from, &to, prot, &path), 3);
+		ck_assert_int_eq(sscanf(line, "%lx-%lx %7s %*x %*s %*u %n", &from, &to, prot,
+					&path), 3);
 		for (i = 0; i < ARRAY_LEN(mappings); i++)
 			if (!strcmp(line + path, mappings[i]))
 				break;
@@ -341,7 +400,8 @@ END_TEST
 /* Signals from outside are no guest events. */
 START_TEST(foreign_signals)
 {
-	static const int sig[] = { SIGINT, SIGTERM, SIGSEGV, SIGTRAP, SIGFPE, SIGCONT, SIGUSR1, SIGSYS };
+	static const int sig[] = { SIGINT, SIGTERM, SIGSEGV, SIGTRAP, SIGFPE, SIGCONT, SIGUSR1,
+		SIGSYS };
 
 	for (unsigned i = 0; i < ARRAY_LEN(sig); i++) {
 		kill(space->pid, sig[i]);
@@ -412,6 +472,7 @@ static Suite *suite(void)
 	tcase_add_test(t, vsyscall);
 	tcase_add_test(t, hidden_registers);
 	tcase_add_test(t, exchange_page_is_worthless);
+	tcase_add_test(t, filter_alone);
 	tcase_add_test(t, mappings_and_descriptors);
 	tcase_add_test(t, confined);
 	tcase_add_test(t, five_thousand_spaces);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "direct/ring3.h"
+#include "tests/suite.h"
 
 #define CODE		0x08048000u
 #define DATA		0x20000000u
@@ -116,7 +117,8 @@ static void place(const void *code, size_t n)
 #define BYTES(...)	((const uint8_t[]){ __VA_ARGS__ })
 #define PLACE(...)	place(BYTES(__VA_ARGS__), sizeof(BYTES(__VA_ARGS__)))
 #define RUN(...)	do { PLACE(__VA_ARGS__); run(); } while (0)
-#define DWORD(v)	(uint8_t)(v), (uint8_t)((v) >> 8), (uint8_t)((v) >> 16), (uint8_t)((v) >> 24)
+#define DWORD(v)	(uint8_t)(v), (uint8_t)((v) >> 8), (uint8_t)((v) >> 16), \
+			(uint8_t)((v) >> 24)
 /* Stopped for this reason, at this distance from the start of the code. */
 #define EXPECT(k, at)	do { ck_assert_int_eq(x.kind, k); ck_assert_uint_eq(c.rip, CODE + (at)); } \
 	while (0)
@@ -133,8 +135,6 @@ static uint32_t data32(unsigned off)
 static int ring3_main(Suite *(*suite)(void))
 {
 	char why[128] = "no memory";
-	SRunner *r;
-	int failed;
 
 	m.cpu = &c;
 	if (memory_create(&m.mem, 1 << 20) || direct_ring3.open(&engine, &m, why)) {
@@ -143,11 +143,7 @@ static int ring3_main(Suite *(*suite)(void))
 	}
 	direct_ring3.close(engine);
 	memory_destroy(&m.mem);
-	r = srunner_create(suite());
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return suite_run(suite());
 }
 
 #endif

@@ -29,11 +29,16 @@ static enum next resolve(struct vmm *vmm)
 	return NEXT_AGAIN;
 }
 
+static gva_t linear_rip(const struct cpu *c)
+{
+	return cpu_code64(c) ? c->rip : (uint32_t)(c->rip + c->seg[SEG_CS].base);
+}
+
 static enum next resolve_fault(struct vmm *vmm, gva_t gva)
 {
 	int err = 0;
 
-	switch (shadow_fault(vmm->shadow, gva, vmm->m->cpu->rip, &err)) {
+	switch (shadow_fault(vmm->shadow, gva, linear_rip(vmm->m->cpu), &err)) {
 	case SHADOW_RETRY:
 		return NEXT_AGAIN;
 	case SHADOW_GUEST:
@@ -67,7 +72,9 @@ static enum next classify(struct vmm *vmm, const struct direct_exit *x)
 	case DEXIT_TRAP:
 		return resolve(vmm);
 	case DEXIT_SEGMENT:
-		interp_load_segment(vmm->interp, x->segreg, x->sel);
+		for (unsigned i = 0; i <= SEG_GS && vmm->m->cpu->cpl == 3; i++)
+			if (x->segmask >> i & 1)
+				interp_load_segment(vmm->interp, (enum segreg)i, x->sels[i]);
 		return NEXT_AGAIN;
 	case DEXIT_KICK:
 		return NEXT_LEAVE;

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# machines.py: what bench/user and bench/boot share: the engines, how each is
+# started with a kernel and an initramfs, and how its end is noticed.
+#
+# All machines are made alike, and as poor as hemi's: one processor, no ACPI, no
+# APIC, the console on the serial port. Time is taken outside, at the lines that
+# /init prints; not every machine exits when the guest halts for good.
+
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BEGIN, END = "hemi: begin", "hemi: poweroff"
+POOR = "console=ttyS0 quiet acpi=off noapic nolapic mitigations=off"
+
+
+class Skip(Exception):
+    """Something that this host lacks; says what."""
+
+
+def die(message, status=1):
+    print(f"{os.path.basename(sys.argv[0])}: {message}", file=sys.stderr)
+    sys.exit(status)
+
+
+def fetch(*names):
+    """Paths of the files of distribution packages, downloaded when needed."""
+    p = subprocess.run(["sh", f"{TOP}/guests/debian/fetch.sh", *names], text=True, capture_output=True)
+    if p.returncode == 77:
+        raise Skip(p.stderr.strip())
+    if p.returncode:
+        die(p.stderr.strip())
+    return p.stdout.split()
+
+
+def program(build, path):
+    """A program that the build makes: in the build tree, or beside the source."""
+    for place in (build, ".", TOP):
+        full = os.path.join(place, path)
+        if os.access(full, os.X_OK):
+            return os.path.abspath(full)
+    raise Skip(f"no {path} (build it, or give --build DIR)")
+
+
+def initrd(directory, arch, files):
+    out = f"{directory}/initrd-{arch}"
+    p = subprocess.run(["sh", f"{TOP}/guests/debian/mkinitrd.sh", arch, out, *files], text=True, capture_output=True)
+    if p.returncode == 77:
+        raise Skip(p.stderr.strip())
+    if p.returncode:
+        die(p.stderr.strip())
+    return out
+
+
+class Machine:
+    """One engine. command() gives the command line; setup() may prepare files."""
+
+    def __init__(self, name, arch, memory, build):
+        self.name, self.arch, self.memory, self.build = name, arch, memory, build
+
+    def setup(self, directory, kernel, image, append):
+        self.directory, self.kernel, self.image, self.append = directory, kernel, image, append
+        self.serial = f"{directory}/serial-{self.name}"
+
+
+class Hemi(Machine):
+    def command(self):
+        hemi = os.environ.get("HEMI") or program(self.build, "hemi")
+        engine = self.name.split("-")
+        return [hemi, "run", "--kernel", self.kernel, "--initrd", self.image, "--append", self.append,
+                "--memory", f"{self.memory}M", "--engine", engine[0],
+                *(["--direct", engine[1]] if len(engine) > 1 else []), "--serial", f"file:{self.serial}"]
+
+
+class Qemu(Machine):
+    def command(self):
+        qemu = shutil.which("qemu-system-i386" if self.arch == "i386" else "qemu-system-x86_64")
+        if not qemu:
+            raise Skip("no qemu-system-x86")
+        return [qemu, "-accel", "tcg", "-machine", "pc,acpi=off", "-m", f"{self.memory}M", "-nodefaults",
+                "-display", "none", "-no-reboot", "-kernel", self.kernel, "-initrd", self.image,
+                "-append", self.append, "-serial", f"file:{self.serial}"]
+
+
+class Bochs(Machine):
+    """Debian's Bochs cannot load a kernel by itself, so GRUB does it from a CD. It
+    has its debugger built in (continued by a script), and of displays that need no
+    screen only rfb. Its BIOS files are packages of their own."""
+
+    def setup(self, directory, kernel, image, append):
+        super().setup(directory, kernel, image, append)
+        if not shutil.which("bochs"):
+            raise Skip("no bochs")
+        if not shutil.which("grub-mkrescue") or not shutil.which("xorriso") or not shutil.which("mformat"):
+            raise Skip("bochs needs grub-mkrescue, xorriso and mtools for its CD")
+        grub = "/usr/lib/grub/i386-pc"
+        if not os.path.isdir(grub):
+            raise Skip(f"bochs needs {grub} (package grub-pc-bin) for its CD")
+        bios, vga = fetch("bochsbios", "vgabios")
+        tree = f"{directory}/cd"
+        os.makedirs(f"{tree}/boot/grub", exist_ok=True)
+        shutil.copy(kernel, f"{tree}/boot/kernel")
+        shutil.copy(image, f"{tree}/boot/initrd")
+        with open(f"{tree}/boot/grub/grub.cfg", "w") as f:
+            f.write(f"set timeout=0\nlinux /boot/kernel {append}\ninitrd /boot/initrd\nboot\n")
+        p = subprocess.run(["grub-mkrescue", "-o", f"{directory}/cd.iso", f"--directory={grub}", tree],
+                           text=True, capture_output=True)
+        if p.returncode:
+            die(f"grub-mkrescue: {p.stderr.strip().splitlines()[-1]}")
+        with open(f"{TOP}/bench/bochs.in") as f:
+            text = f.read()
+        for key, value in {"MEMORY": self.memory, "BIOS": bios, "VGABIOS": vga, "CD": f"{directory}/cd.iso",
+                           "SERIAL": self.serial, "LOG": f"{directory}/bochs.log"}.items():
+            text = text.replace(f"@{key}@", str(value))
+        with open(f"{directory}/bochsrc", "w") as f:
+            f.write(text)
+        with open(f"{directory}/bochs.rc", "w") as f:
+            f.write("c\n")
+
+    def command(self):
+        return ["bochs", "-q", "-f", f"{self.directory}/bochsrc", "-rc", f"{self.directory}/bochs.rc"]
+
+
+def machine(name, arch, memory, build):
+    kind = {"hybrid": Hemi, "interp": Hemi, "full": Hemi, "tcg": Qemu, "bochs": Bochs}.get(name.split("-")[0])
+    return kind(name, arch, memory, build) if kind else None
+
+
+def run(m, timeout):
+    """Start the machine and watch its serial port until /init powers off. Returns
+    (seconds to /init, seconds to poweroff, text); raises Skip when it gets nowhere."""
+    if os.path.exists(m.serial):
+        os.unlink(m.serial)
+    errors = f"{m.directory}/errors-{m.name}"
+    with open(errors, "w") as err:
+        start = time.monotonic()
+        p = subprocess.Popen(m.command(), stdin=subprocess.DEVNULL, stdout=err, stderr=err)
+    text, began, ended, why = "", None, None, "no end"
+    try:
+        while ended is None:
+            exited = p.poll() is not None
+            now = time.monotonic() - start
+            if os.path.exists(m.serial):
+                with open(m.serial, errors="replace") as f:
+                    text = f.read().replace("\r", "")
+            if began is None and BEGIN in text:
+                began = now
+            if END in text:
+                ended = now
+            elif exited or "Kernel panic" in text or now > timeout:
+                why = (f"exited with {p.returncode}" if exited else
+                       f"no end after {timeout:g} s" if now > timeout else "kernel panic")
+                break
+            time.sleep(0.02)
+    finally:
+        if p.poll() is None:
+            p.send_signal(signal.SIGTERM)
+            try:
+                p.wait(2)
+            except subprocess.TimeoutExpired:
+                p.kill()
+                p.wait()
+    if ended is None:
+        with open(errors, errors="replace") as f:
+            said = f.read().strip().splitlines()[-1:] or text.strip().splitlines()[-1:]
+        raise Skip(f"{m.name}: {why}: {said[0][:160] if said else 'it said nothing'}")
+    return began, ended, text
+
+
+def alternate(names, runs):
+    """Every engine once in each round, each round starting with another."""
+    for r in range(runs):
+        yield from names[r % len(names):] + names[:r % len(names)]
+
+
+def median(values):
+    return statistics.median(values) if values else None
+
+
+def quote(command):
+    return " ".join(f"'{w}'" if " " in w else w for w in command)
+
+
+def workspace():
+    return tempfile.TemporaryDirectory(prefix="hemi-bench.")
+
+
+def host():
+    with open("/proc/cpuinfo") as f:
+        model = next((line.split(":")[1].strip() for line in f if line.startswith("model name")), "unknown")
+    return f"{model}, {os.cpu_count()} processors, Linux {os.uname().release}"

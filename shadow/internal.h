@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The shadow's data, shared by the files of this folder alone.
+ *
+ *	root	one address space: what is mapped, by chunks of 1024 pages
+ *	use	"this table page serves that region of that root": the way back from a
+ *		store to what it changes
+ *	page	for each RAM page how often it is mapped writable and executable, and
+ *		what the scanner said of it
+ */
+#ifndef SHADOW_INTERNAL_H
+#define SHADOW_INTERNAL_H
+
+#include "machine/paging.h"
+#include "shadow/scan.h"
+#include "shadow/shadow.h"
+
+#define CHUNK_SHIFT	22
+#define CHUNK_PAGES	1024
+#define CHUNK_HASH	256
+#define USE_HASH	4096
+#define RING_SIZE	8192
+#define BATCH_SIZE	256
+#define GUARDS		4
+#define USES_MAX	65536
+
+/* One mapped page; prot 0: not mapped. */
+struct entry {
+	uint32_t page;		/* RAM page number (file offset >> 12) */
+	uint8_t prot;
+	bool stale;		/* must be compared with the guest's tables before the next entry */
+	bool prefilled;		/* mapped before anybody asked */
+};
+
+struct chunk {
+	gva_t base;
+	struct chunk *next;
+	unsigned mapped;
+	struct entry e[CHUNK_PAGES];
+};
+
+/* A page that is executable in this root while breakpoints guard it. */
+struct guarded { gva_t gva; unsigned n; uint64_t stamp; };
+
+struct root_key { uint64_t cr3, cr4, efer, cr0, pdpte[4]; };
+
+struct root {
+	struct root_key key;
+	struct space *space;
+	uint64_t stamp;			/* of last use; 0: free */
+	struct chunk *chunks[CHUNK_HASH];
+	unsigned mapped, stale, runs;
+	bool all_stale;
+	struct guarded guarded[GUARDS];
+	bool guards_changed;
+	unsigned thrash;		/* guard evictions, decaying */
+};
+
+struct use {
+	struct use *next;
+	gpa_t table;
+	struct root *root;
+	gva_t base;
+	uint8_t level;
+};
+
+struct page {
+	uint32_t writable, executable;	/* mappings, over all roots */
+	uint8_t flips;			/* user stores after execution */
+	uint8_t nguards;
+	bool scanned;			/* guards valid: equals PG_EXEC */
+	uint16_t guards[SCAN_MAX];
+};
+
+struct shadow {
+	struct machine *m;
+	struct sink sink;
+	struct root *roots;
+	unsigned max_roots;
+	struct root *current;
+	uint64_t clock;			/* stamps */
+	struct page *pages;
+	size_t npages;
+	struct use *uses[USE_HASH];
+	unsigned nuses;
+
+	gpa_t ring[RING_SIZE];
+	unsigned ring_len;
+	bool ring_overflow;
+	bool in_walk;			/* stores of A and D by our own walks */
+	bool protect_all;		/* a page got flags while it was mapped writable */
+	bool unscan_any;		/* an executable page was stored to */
+
+	struct sink_op batch[BATCH_SIZE];
+	unsigned nbatch;
+	unsigned max_runs;
+	unsigned classes;		/* of the scanner */
+
+	gva_t last_gva, last_rip;	/* against endless retries */
+	unsigned repeats;
+	int failed;			/* -errno met inside a callback */
+	struct shadow_counts counts;
+};
+
+/* map.c: what is mapped where */
+struct entry *root_entry(struct root *r, gva_t gva, bool make);
+int map_set(struct shadow *s, struct root *r, gva_t gva, uint32_t page, unsigned prot);
+int map_drop(struct shadow *s, struct root *r, gva_t gva);
+int map_flush(struct shadow *s, struct root *r);	/* sends the batch */
+int root_clear(struct shadow *s, struct root *r);
+/* Calls fn for every mapped entry of r in [base, base+size). */
+void root_each(struct root *r, gva_t base, uint64_t size,
+	       void (*fn)(struct shadow *, struct root *, gva_t, struct entry *), struct shadow *s);
+
+/* root.c */
+void root_cpu(const struct root *r, struct cpu *c);	/* the fields a page walk needs */
+struct root *root_get(struct shadow *s, int *err);
+
+/* track.c: from stores to what they change */
+void track_walk(struct shadow *s, struct root *r, gva_t gva, const struct walk *w);
+void track_forget(struct shadow *s, const struct root *r);
+int track_drain(struct shadow *s);
+int revalidate(struct shadow *s, struct root *r, gva_t gva, bool prefill);
+void shadow_stored(void *self, gpa_t gpa, unsigned len, unsigned flags);
+void shadow_protect(void *self, gpa_t page, unsigned flags);
+
+/* exec.c: executable pages and their guards */
+bool exec_allow(struct shadow *s, struct root *r, gva_t gva, uint32_t page);
+void exec_revoke(struct shadow *s, uint32_t page);
+void exec_unguard(struct root *r, gva_t gva);
+int exec_guards_apply(struct shadow *s, struct root *r);
+/* Permissions that this page may have, of those the guest's tables give. */
+unsigned page_prot(struct shadow *s, struct root *r, gva_t gva, const struct walk *w, uint32_t page);
+
+static inline gpa_t page_gpa(const struct shadow *s, uint32_t page)
+{
+	uint64_t off = (uint64_t)page << PAGE_SHIFT;
+
+	return off < s->m->mem.low_size ? off : off - s->m->mem.low_size + 0x100000000ull;
+}
+
+#endif

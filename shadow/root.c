@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Roots: one for each (CR3, paging mode) that user code ran under lately. The least
+ * recently used one is recycled, so the number of address spaces is bounded whatever
+ * the guest does.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shadow/internal.h"
+
+#define CR4_KEY		(CR4_PSE | CR4_PAE)
+#define MAX_MAP_COUNT	65530
+/* Mappings left to the stub's own pages, and to what one batch may add before it merges. */
+#define MAP_RESERVE	(2 * BATCH_SIZE + 64)
+
+static void key_of(const struct cpu *c, struct root_key *k)
+{
+	memset(k, 0, sizeof(*k));
+	k->cr0 = c->cr0 & CR0_PG;
+	if (!k->cr0)
+		return;
+	k->cr4 = c->cr4 & CR4_KEY;
+	k->efer = c->efer & (EFER_LMA | EFER_NXE);
+	k->cr3 = c->cr3 & ~0xfffull;
+	if (paging_mode(c) == PAGING_PAE) {
+		k->cr3 = c->cr3 & ~0x1full;
+		memcpy(k->pdpte, c->pdpte, sizeof(k->pdpte));
+	}
+}
+
+void root_cpu(const struct root *r, struct cpu *c)
+{
+	c->cr0 = r->key.cr0 | CR0_PE | CR0_WP;
+	c->cr3 = r->key.cr3;
+	c->cr4 = r->key.cr4;
+	c->efer = r->key.efer;
+	c->cpl = 3;
+	c->eflags = 0;
+	memcpy(c->pdpte, r->key.pdpte, sizeof(c->pdpte));
+}
+
+/* A root to make anew: a free one, an empty one, or the least recently used. */
+static struct root *root_victim(struct shadow *s)
+{
+	struct root *best = NULL;
+
+	for (unsigned i = 0; i < s->max_roots; i++) {
+		struct root *r = &s->roots[i];
+
+		if (!r->stamp)
+			return r;
+		/* All its tables changed: its process is gone. */
+		if (r->stale == r->mapped && best && best->stale != best->mapped)
+			best = r;
+		else if (!best || (r->stamp < best->stamp &&
+				   (r->stale == r->mapped) == (best->stale == best->mapped)))
+			best = r;
+	}
+	return best;
+}
+
+struct root *root_get(struct shadow *s, int *err)
+{
+	struct root_key key;
+	struct root *r;
+
+	key_of(s->m->cpu, &key);
+	for (unsigned i = 0; i < s->max_roots; i++) {
+		r = &s->roots[i];
+		if (r->stamp && memcmp(&r->key, &key, sizeof(key)) == 0)
+			goto found;
+	}
+	r = root_victim(s);
+	if (r->space) {
+		*err = root_clear(s, r);
+		if (*err)
+			return NULL;
+	} else {
+		r->space = s->sink.space_create(s->sink.engine, err);
+		if (!r->space)
+			return NULL;
+	}
+	s->counts.roots++;
+	r->key = key;
+	r->thrash = 0;
+found:
+	r->stamp = ++s->clock;
+	return r;
+}
+
+static unsigned map_limit(void)
+{
+	unsigned n = MAX_MAP_COUNT;
+	FILE *f = fopen("/proc/sys/vm/max_map_count", "re");
+
+	if (f) {
+		if (fscanf(f, "%u", &n) != 1)
+			n = MAX_MAP_COUNT;
+		fclose(f);
+	}
+	if (n > 1u << 20)
+		n = 1u << 20;
+	return n > 2 * MAP_RESERVE ? n - MAP_RESERVE : n / 2;
+}
+
+int shadow_create(struct shadow **out, struct machine *m, const struct sink *sink, unsigned max_roots)
+{
+	struct shadow *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->m = m;
+	s->sink = *sink;
+	s->max_roots = max_roots;
+	s->max_runs = map_limit();
+	s->classes = SCAN_DEFAULT | (m->config && m->config->strict ? SCAN_STRICT : 0);
+	s->npages = (m->mem.low_size + m->mem.high_size) >> PAGE_SHIFT;
+	s->roots = calloc(max_roots, sizeof(*s->roots));
+	s->pages = calloc(s->npages, sizeof(*s->pages));
+	if (!s->roots || !s->pages) {
+		free(s->roots);
+		free(s->pages);
+		free(s);
+		return -ENOMEM;
+	}
+	memory_add_listener(&m->mem, &(struct memory_listener){
+		.protect = shadow_protect, .stored = shadow_stored, .self = s });
+	*out = s;
+	return 0;
+}
+
+void shadow_flush(struct shadow *s)
+{
+	for (unsigned i = 0; i < s->max_roots; i++)
+		if (s->roots[i].space) {
+			root_clear(s, &s->roots[i]);
+			s->roots[i].stamp = 0;
+		}
+	s->ring_len = 0;
+	s->ring_overflow = false;
+	s->current = NULL;
+}
+
+void shadow_destroy(struct shadow *s)
+{
+	if (!s)
+		return;
+	for (unsigned i = 0; i < s->max_roots; i++)
+		if (s->roots[i].space) {
+			root_clear(s, &s->roots[i]);
+			s->sink.space_destroy(s->sink.engine, s->roots[i].space);
+		}
+	free(s->roots);
+	free(s->pages);
+	free(s);
+}
+
+void shadow_counts(const struct shadow *s, struct shadow_counts *out)
+{
+	*out = s->counts;
+}
