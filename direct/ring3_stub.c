@@ -258,7 +258,12 @@ int stub_start(struct ring3 *e, struct space *s, const char **what)
 	e->made++;
 
 	*what = "execveat of the stub";
-	if (waitpid(s->pid, &status, __WALL) != s->pid || !WIFSTOPPED(status)) {
+	pid_t got;
+
+	do {	/* the preemption timer may come in between */
+		got = waitpid(s->pid, &status, __WALL);
+	} while (got < 0 && errno == EINTR);
+	if (got != s->pid || !WIFSTOPPED(status)) {
 		s->dead = true;
 		err = -ECHILD;
 	} else {

@@ -261,3 +261,12 @@ enum decode_result decode(struct decoder *d, uint32_t hflags, const uint8_t *byt
 			}
 	return DECODE_OK;
 }
+
+unsigned interp_insn_length(void *arg, const uint8_t *p, unsigned avail, bool code64)
+{
+	struct interp *v = arg;
+	ZydisDecodedInstruction z;
+
+	return ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&v->decoder->z[code64 ? DM_LONG64 : DM_LEGACY32],
+							  NULL, p, avail, &z)) ? z.length : 0;
+}

@@ -251,7 +251,8 @@ static bool env_is_wide(const struct op *op)
 	return op->osize != ENV_16 && op->osize != ENV_16 + 80;
 }
 
-static __attribute__((noinline)) void env_store(struct interp *v, const struct op *op, bool with_stack)
+static __attribute__((noinline)) void env_store(struct interp *v, const struct op *op,
+						bool with_stack)
 {
 	struct fpu *f = &v->cpu.fpu;
 	uint8_t buf[ENV_32 + 80];
@@ -272,7 +273,8 @@ static __attribute__((noinline)) void env_store(struct interp *v, const struct o
 	}
 }
 
-static __attribute__((noinline)) void env_load(struct interp *v, const struct op *op, bool with_stack)
+static __attribute__((noinline)) void env_load(struct interp *v, const struct op *op,
+					       bool with_stack)
 {
 	struct fpu *f = &v->cpu.fpu;
 	uint8_t buf[ENV_32 + 80];

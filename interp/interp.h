@@ -38,6 +38,10 @@ void interp_trace_counts(const struct interp *v, struct trace_counts *out);
 /* The vCPU's clock of retired instructions (for --clock=instructions). */
 const int64_t *interp_retired(const struct interp *v);
 
+/* Length of the instruction at p in 64- or 32-bit code, 0 if it is none (arg: the
+ * interpreter). */
+unsigned interp_insn_length(void *arg, const uint8_t *p, unsigned avail, bool code64);
+
 /* Entry points for what a direct engine cannot name an instruction for. */
 void interp_raise_soft(struct interp *v, unsigned vector, bool has_code, uint32_t code);
 void interp_sysenter(struct interp *v);

@@ -12,8 +12,8 @@
  * Operations that may overflow or underflow, by what they do to which elements;
  * SSE_NONE for all others. SSE_NARROW makes single from double precision.
  */
-enum sse_op { SSE_NONE, SSE_ADD, SSE_SUB, SSE_MUL, SSE_DIV, SSE_ADDSUB, SSE_HADD, SSE_HSUB, SSE_NARROW,
-	      SSE_DP };
+enum sse_op { SSE_NONE, SSE_ADD, SSE_SUB, SSE_MUL, SSE_DIV, SSE_ADDSUB, SSE_HADD, SSE_HSUB,
+	      SSE_NARROW, SSE_DP };
 #define SSE_OP		0x0f
 #define SSE_WIDE	0x10u	/* the result is double precision */
 #define SSE_PACKED	0x20u

@@ -190,7 +190,8 @@ HANDLER(h_movdq2q)
 /* Faults for the whole operand, whatever the mask (an implementation may), then
  * stores the selected bytes one by one. The address is DS:rDI. */
 static __attribute__((noinline)) void masked_store(struct interp *v, const struct op *op,
-						   const uint8_t *src, const uint8_t *mask, unsigned n)
+						   const uint8_t *src, const uint8_t *mask,
+						   unsigned n)
 {
 	uint64_t off = v->cpu.gpr[RDI];
 	uint64_t width = op->flags & OPF_A64 ? ~0ull : op->flags & OPF_A16 ? 0xffffu : 0xffffffffu;

@@ -40,7 +40,8 @@ static union fpreg extend(uint64_t x, bool wide)
 /* The flags found after the computation of one element. */
 static uint32_t element_flags(uint32_t mxcsr, const struct element *e)
 {
-	uint16_t cw = (uint16_t)(CW_MASKS | CW_FIXED | (e->wide_result ? 0x200 : 0) | (mxcsr >> 3 & 0xc00));
+	uint16_t cw = (uint16_t)(CW_MASKS | CW_FIXED | (e->wide_result ? 0x200 : 0) |
+				 (mxcsr >> 3 & 0xc00));
 	uint16_t init = CW_INIT, op_sw, store_sw;
 	int min_exp = 0x3fff - (e->wide_result ? 1022 : 126);
 	union fpreg r = extend(e->x, e->wide), y = extend(e->y, e->wide);

@@ -16,8 +16,8 @@
 void exec_unguard(struct root *r, gva_t gva)
 {
 	for (unsigned i = 0; i < GUARDS; i++)
-		if (r->guarded[i].n && r->guarded[i].gva == gva) {
-			r->guarded[i].n = 0;
+		if (r->guarded[i].used && r->guarded[i].gva == gva) {
+			r->guarded[i].used = false;
 			r->guards_changed = true;
 		}
 }
@@ -25,45 +25,82 @@ void exec_unguard(struct root *r, gva_t gva)
 static struct guarded *guarded_find(struct root *r, gva_t gva)
 {
 	for (unsigned i = 0; i < GUARDS; i++)
-		if (r->guarded[i].n && r->guarded[i].gva == gva)
+		if (r->guarded[i].used && r->guarded[i].gva == gva)
 			return &r->guarded[i];
 	return NULL;
 }
 
-/* Room for n breakpoints: pages that were guarded longest ago lose theirs, and with
- * them the right to execute. */
-static bool guards_reserve(struct shadow *s, struct root *r, gva_t gva, unsigned n)
+static unsigned guards_free(const struct root *r)
+{
+	unsigned n = GUARDS;
+
+	for (unsigned i = 0; i < GUARDS; i++)
+		n -= r->guarded[i].used ? r->guarded[i].n : 0;
+	return n;
+}
+
+static struct guarded *guarded_slot(struct root *r)
+{
+	for (unsigned i = 0; i < GUARDS; i++)
+		if (!r->guarded[i].used)
+			return &r->guarded[i];
+	return NULL;
+}
+
+/* Takes back the breakpoints that are only nice to have. */
+static void guards_shrink(struct root *r)
+{
+	for (unsigned i = 0; i < GUARDS; i++) {
+		struct guarded *g = &r->guarded[i];
+
+		if (g->used && g->n > g->hard) {
+			g->n = g->hard;
+			g->used = g->hard;
+			r->guards_changed = true;
+		}
+	}
+}
+
+/* The page guarded longest ago loses its breakpoints, and the right to execute. */
+static bool guards_evict(struct shadow *s, struct root *r)
+{
+	struct guarded *old = NULL;
+
+	if (++r->thrash > THRASH_MAX) {
+		r->thrash = THRASH_MAX / 2;
+		return false;
+	}
+	for (unsigned i = 0; i < GUARDS; i++)
+		if (r->guarded[i].used && (!old || r->guarded[i].stamp < old->stamp))
+			old = &r->guarded[i];
+
+	struct entry *e = root_entry(r, old->gva, false);
+
+	s->counts.guard_evictions++;
+	s->failed = map_set(s, r, old->gva, e->page, e->prot & ~SINK_X);
+	return !s->failed;
+}
+
+static bool guards_reserve(struct shadow *s, struct root *r, gva_t gva, const struct scan *scan)
 {
 	struct guarded *g = guarded_find(r, gva);
 
-	while (!g) {
-		struct guarded *old = NULL, *free_slot = NULL;
-		unsigned used = 0;
+	if (!g && scan->hard) {
+		if (guards_free(r) < scan->hard || !guarded_slot(r))
+			guards_shrink(r);
+		while (guards_free(r) < scan->hard)
+			if (!guards_evict(s, r))
+				return false;
+	}
+	if (!g) {
+		unsigned n = guards_free(r), want = scan->hard + scan->soft;
 
-		for (unsigned i = 0; i < GUARDS; i++) {
-			struct guarded *x = &r->guarded[i];
-
-			used += x->n;
-			if (!x->n)
-				free_slot = x;
-			else if (!old || x->stamp < old->stamp)
-				old = x;
-		}
-		if (used + n <= GUARDS && free_slot) {
-			g = free_slot;
-			*g = (struct guarded){ .gva = gva, .n = n };
-			r->guards_changed = true;
-			break;
-		}
-		if (++r->thrash > THRASH_MAX) {
-			r->thrash = THRASH_MAX / 2;
-			return false;
-		}
-		struct entry *e = root_entry(r, old->gva, false);
-
-		s->failed = map_set(s, r, old->gva, e->page, e->prot & ~SINK_X);
-		if (s->failed)
-			return false;
+		g = guarded_slot(r);
+		n = n < want ? n : want;
+		if (!g || !n)
+			return true;	/* soft ones only: nothing to spare */
+		*g = (struct guarded){ .gva = gva, .used = true, .hard = scan->hard, .n = (uint8_t)n };
+		r->guards_changed = true;
 	}
 	g->stamp = ++s->clock;
 	return true;
@@ -78,20 +115,19 @@ bool exec_allow(struct shadow *s, struct root *r, gva_t gva, uint32_t page)
 	if (p->flips >= FLIPS_MAX)
 		return false;
 	if (!(memory_flags(&s->m->mem, gpa) & PG_EXEC)) {
-		unsigned classes = s->classes, n;
+		struct scan_how how = s->scan;
 
 		if (r->key.efer & EFER_LMA)
-			classes |= SCAN_REX;
-		n = scan_page(memory_hva(&s->m->mem, gpa), classes, p->guards);
+			how.classes |= SCAN_REX;
+		scan_page(memory_hva(&s->m->mem, gpa), &how, &p->scan);
 		s->counts.pages_scanned++;
-		p->nguards = (uint8_t)(n > SCAN_MAX ? SCAN_MAX + 1 : n);
 		memory_set_flags(&s->m->mem, gpa, PG_EXEC);
 	}
-	if (p->nguards > SCAN_MAX) {
+	if (p->scan.hard > SCAN_MAX) {
 		s->counts.pages_refused++;
 		return false;
 	}
-	return !p->nguards || guards_reserve(s, r, gva, p->nguards);
+	return !(p->scan.hard + p->scan.soft) || guards_reserve(s, r, gva, &p->scan);
 }
 
 /* The page is about to be written, or was: it must not run as it was scanned. */
@@ -112,10 +148,10 @@ int exec_guards_apply(struct shadow *s, struct root *r)
 	r->guards_changed = false;
 	for (unsigned i = 0; i < GUARDS; i++) {
 		const struct guarded *g = &r->guarded[i];
-		const struct entry *e = g->n ? root_entry(r, g->gva, false) : NULL;
+		const struct entry *e = g->used ? root_entry(r, g->gva, false) : NULL;
 
 		for (unsigned k = 0; e && k < g->n; k++)
-			at[n++] = g->gva + s->pages[e->page].guards[k];
+			at[n++] = g->gva + s->pages[e->page].scan.at[k];
 	}
 	s->counts.guards += n;
 	return s->sink.guard(s->sink.engine, r->space, at, n);

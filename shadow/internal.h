@@ -40,7 +40,7 @@ struct chunk {
 };
 
 /* A page that is executable in this root while breakpoints guard it. */
-struct guarded { gva_t gva; unsigned n; uint64_t stamp; };
+struct guarded { gva_t gva; bool used; uint8_t hard, n; uint64_t stamp; };
 
 struct root_key { uint64_t cr3, cr4, efer, cr0, pdpte[4]; };
 
@@ -67,9 +67,7 @@ struct use {
 struct page {
 	uint32_t writable, executable;	/* mappings, over all roots */
 	uint8_t flips;			/* user stores after execution */
-	uint8_t nguards;
-	bool scanned;			/* guards valid: equals PG_EXEC */
-	uint16_t guards[SCAN_MAX];
+	struct scan scan;		/* valid while PG_EXEC */
 };
 
 struct shadow {
@@ -94,7 +92,7 @@ struct shadow {
 	struct sink_op batch[BATCH_SIZE];
 	unsigned nbatch;
 	unsigned max_runs;
-	unsigned classes;		/* of the scanner */
+	struct scan_how scan;
 
 	gva_t last_gva, last_rip;	/* against endless retries */
 	unsigned repeats;

@@ -116,7 +116,7 @@ int shadow_create(struct shadow **out, struct machine *m, const struct sink *sin
 	s->sink = *sink;
 	s->max_roots = max_roots;
 	s->max_runs = map_limit();
-	s->classes = SCAN_DEFAULT | (m->config && m->config->strict ? SCAN_STRICT : 0);
+	s->scan.classes = SCAN_DEFAULT | (m->config && m->config->strict ? SCAN_STRICT : 0);
 	s->npages = (m->mem.low_size + m->mem.high_size) >> PAGE_SHIFT;
 	s->roots = calloc(max_roots, sizeof(*s->roots));
 	s->pages = calloc(s->npages, sizeof(*s->pages));
@@ -130,6 +130,12 @@ int shadow_create(struct shadow **out, struct machine *m, const struct sink *sin
 		.protect = shadow_protect, .stored = shadow_stored, .self = s });
 	*out = s;
 	return 0;
+}
+
+void shadow_set_decoder(struct shadow *s, insn_length_fn *length, void *arg)
+{
+	s->scan.length = length;
+	s->scan.arg = arg;
 }
 
 void shadow_flush(struct shadow *s)

@@ -52,34 +52,83 @@ static bool is_prefix(uint8_t b, unsigned classes)
 	return (classes & SCAN_REX) && b >= 0x40 && b <= 0x4f;
 }
 
-static unsigned add(uint16_t at[SCAN_MAX], unsigned n, unsigned off)
+static void add(struct scan *out, unsigned off, bool hard)
 {
-	if (n < SCAN_MAX)
-		at[n] = (uint16_t)off;
-	return n + 1;
+	if (!hard) {
+		if (out->hard + out->soft < SCAN_MAX)
+			out->at[out->hard + out->soft++] = (uint16_t)off;
+		return;
+	}
+	if (out->hard == SCAN_MAX) {
+		out->hard++;	/* one too many says it all */
+		return;
+	}
+	/* Soft ones make room, the last first. */
+	if (out->hard + out->soft == SCAN_MAX)
+		out->soft--;
+	for (unsigned i = out->hard + out->soft; i > out->hard; i--)
+		out->at[i] = out->at[i - 1];
+	out->at[out->hard++] = (uint16_t)off;
 }
 
-unsigned scan_page(const uint8_t page[PAGE_SIZE], unsigned classes, uint16_t at[SCAN_MAX])
-{
-	unsigned n = 0;
+/*
+ * Is `off` where an instruction starts? Most matches lie inside another instruction
+ * (a displacement, the second byte of JLE), and only four can be guarded. Decoding
+ * from many places in front of it settles it: x86 code falls into step within a few
+ * instructions, so nearly all ways meet at a true boundary, and nearly none elsewhere.
+ */
+#define WINDOW	64
+#define NEAR	16
 
-	for (unsigned off = 0; off < PAGE_SIZE; off++) {
+static bool is_boundary(const uint8_t *page, unsigned off, const struct scan_how *how, bool code64)
+{
+	unsigned first = off > WINDOW ? off - WINDOW : 0, land = 0, total = 0;
+	bool lands[WINDOW + 1] = { false };
+
+	if (off < 2 * NEAR)
+		return true;	/* too few ways to tell */
+	for (unsigned at = off; at-- > first;) {
+		unsigned n = how->length(how->arg, page + at, (unsigned)PAGE_SIZE - at, code64);
+
+		if (!n)
+			continue;
+		lands[at - first] = at + n == off || (at + n < off && lands[at + n - first]);
+		if (off - at >= NEAR) {
+			total++;
+			land += lands[at - first];
+		}
+	}
+	return land * 4 >= total;
+}
+
+/* A SYSCALL in 32-bit code loses RIP and no more: a guard is nice to have. */
+static bool is_hard(const uint8_t *page, unsigned off, const struct scan_how *how)
+{
+	if (off + 1 < PAGE_SIZE && page[off] == 0x0f && page[off + 1] == 0x05)
+		return false;
+	if ((how->classes & SCAN_STRICT) || !how->length)
+		return true;
+	return is_boundary(page, off, how, false) ||
+	       ((how->classes & SCAN_REX) && is_boundary(page, off, how, true));
+}
+
+void scan_page(const uint8_t page[PAGE_SIZE], const struct scan_how *how, struct scan *out)
+{
+	unsigned classes = how->classes;
+
+	*out = (struct scan){ 0 };
+	for (unsigned off = 0; off < PAGE_SIZE && out->hard <= SCAN_MAX; off++) {
 		const uint8_t *p = page + off;
 		unsigned room = (unsigned)PAGE_SIZE - off;
-		bool match;
 
 		if (likely(*p != 0x0f && *p != 0x8e) && likely(!(classes & SCAN_STRICT)))
 			continue;
-		match = *p == 0x0f ? two_byte_match(p, room, classes) : one_byte_match(p, room, classes);
-		if (!match)
+		if (!(*p == 0x0f ? two_byte_match(p, room, classes) : one_byte_match(p, room, classes)))
 			continue;
-		n = add(at, n, off);
+		add(out, off, is_hard(page, off, how));
 		/* A breakpoint fires at the first byte of an instruction: any run of
 		 * prefixes in front may be part of it. */
 		for (unsigned k = off; k-- > 0 && off - k < 14 && is_prefix(page[k], classes);)
-			n = add(at, n, k);
-		if (n > SCAN_MAX)
-			return n;
+			add(out, k, is_hard(page, k, how));
 	}
-	return n;
 }

@@ -12,19 +12,30 @@ enum scan_class {
 	SCAN_CPUID = 1, SCAN_RDTSCP = 2, SCAN_XGETBV = 4, SCAN_RDPID = 8, SCAN_LSL = 16,
 	SCAN_FSGS = 32, SCAN_STRICT = 64,
 	SCAN_REX = 128,		/* 40-4F are prefixes: 64-bit code may run here */
-	SCAN_ENTRY = 256,	/* SYSCALL and SYSENTER in 32-bit code */
+	SCAN_ENTRY = 256,	/* SYSCALL in 32-bit code */
 	SCAN_DEFAULT = 63 | SCAN_ENTRY,
 };
 
-/* More than there are breakpoints: the page cannot be guarded. */
-#define SCAN_MAX	4
+#define SCAN_MAX	4	/* breakpoints of a processor */
 
 /*
- * Offsets at which a sensitive instruction may *start*, prefixes included, of the
- * classes in `classes`; at most SCAN_MAX are stored, the true number is returned. A
- * pattern that begins in the last bytes and could be completed by whatever page
- * follows counts.
+ * Where a sensitive instruction may *start*, prefixes included: at[0..hard) must be
+ * guarded before the page may run, at[hard..hard+soft) should be if a breakpoint is to
+ * spare (docs/scanner.md). hard > SCAN_MAX: more than can be guarded.
  */
-unsigned scan_page(const uint8_t page[PAGE_SIZE], unsigned classes, uint16_t at[SCAN_MAX]);
+struct scan { uint8_t hard, soft; uint16_t at[SCAN_MAX]; };
+
+/* Length of the instruction at p, 0 if it is none; code64 or 32-bit code. */
+typedef unsigned insn_length_fn(void *arg, const uint8_t *p, unsigned avail, bool code64);
+
+struct scan_how {
+	unsigned classes;		/* enum scan_class */
+	insn_length_fn *length;		/* NULL: every match is hard */
+	void *arg;
+};
+
+/* A pattern that begins in the last bytes and could be completed by whatever page
+ * follows counts. */
+void scan_page(const uint8_t page[PAGE_SIZE], const struct scan_how *how, struct scan *out);
 
 #endif

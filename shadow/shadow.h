@@ -19,6 +19,9 @@ struct shadow;
 /* max_roots: address spaces kept at a time. 0 or -errno. */
 int shadow_create(struct shadow **out, struct machine *m, const struct sink *sink, unsigned max_roots);
 void shadow_destroy(struct shadow *s);
+/* Lets the scanner tell instructions from bytes inside them (scan.h). */
+typedef unsigned insn_length_fn(void *arg, const uint8_t *p, unsigned avail, bool code64);
+void shadow_set_decoder(struct shadow *s, insn_length_fn *length, void *arg);
 /* Forget every root (after a reset or restore). */
 void shadow_flush(struct shadow *s);
 
@@ -39,7 +42,7 @@ enum shadow_answer shadow_fault(struct shadow *s, gva_t gva, gva_t rip, int *err
 struct shadow_counts {
 	uint64_t fills, true_faults, hidden_faults, ad_faults, table_writes, code_writes;
 	uint64_t prefilled, unmapped, roots, evictions, sink_calls, sink_ops;
-	uint64_t pages_scanned, pages_refused, guards, flips;
+	uint64_t pages_scanned, pages_refused, guards, guard_evictions, flips;
 };
 void shadow_counts(const struct shadow *s, struct shadow_counts *out);
 

@@ -38,6 +38,8 @@ static sigjmp_buf host_fault;
 static struct state *host_state;
 static jmp_buf guest_fault;
 static int guest_vector;
+static int irq_line;		/* raised by irq_set(), else -1 */
+static uint64_t left_at;	/* where op_leave_at() was told to continue */
 
 /* --- The host --------------------------------------------------------------------- */
 
@@ -142,7 +144,8 @@ void mem_write(struct interp *v, unsigned seg, uint64_t off, unsigned size, uint
 }
 const struct op *op_leave_at(struct interp *v, const struct op *op, uint64_t rip)
 {
-	(void)v; (void)op; (void)rip;
+	(void)v; (void)op;
+	left_at = rip;
 	return NULL;
 }
 const struct op *op_leave_after(struct interp *v, const struct op *op)
@@ -150,7 +153,11 @@ const struct op *op_leave_after(struct interp *v, const struct op *op)
 	(void)v; (void)op;
 	return NULL;
 }
-void irq_set(struct machine *m, unsigned line, bool level) { (void)m; (void)line; (void)level; }
+void irq_set(struct machine *m, unsigned line, bool level)
+{
+	(void)m;
+	irq_line = level ? (int)line : -1;
+}
 
 static HANDLER(h_end)
 {
@@ -224,26 +231,29 @@ static void lower_one(const struct insn *in, const uint8_t *bytes, struct op *op
 	}
 }
 
-static void run_guest(struct state *s, const struct op *op)
+/* The vector raised, or -1. */
+static int run_op(const struct op *op)
 {
-	struct op trace[2];
-	struct interp *v = vm;
+	struct op trace[2] = { *op, { .fn = h_end } };
 	const struct op *volatile next = trace;
 
-	trace[0] = *op;
-	memset(&trace[1], 0, sizeof(trace[1]));
-	trace[1].fn = h_end;
-	s->fault = -1;
+	if (setjmp(guest_fault))
+		return guest_vector;
+	while (next)
+		next = next->fn(vm, next);
+	return -1;
+}
+
+static void run_guest(struct state *s, const struct op *op)
+{
+	struct interp *v = vm;
+
 	memcpy(buffer, s->mem, BUF_SIZE);
 	fpu_from_fxsave(&v->cpu.fpu, s->fx, true);
 	memcpy(v->cpu.gpr, s->gpr, sizeof(s->gpr));
 	v->cpu.gpr[R_PAGE] = (uintptr_t)code;
 	v->cpu.arith = (uint16_t)s->arith;
-	if (!setjmp(guest_fault))
-		while (next)
-			next = next->fn(v, next);
-	else
-		s->fault = guest_vector;
+	s->fault = run_op(op);
 	fpu_to_fxsave(&v->cpu.fpu, s->fx, true);
 	memcpy(s->gpr, v->cpu.gpr, sizeof(s->gpr));
 	s->arith = v->cpu.arith;
@@ -390,7 +400,8 @@ static void hex(const char *what, const uint8_t *p, unsigned n)
 	fputc('\n', stderr);
 }
 
-static bool report(const char *what, const void *in, const void *host, const void *guest, unsigned n)
+static bool report(const char *what, const void *in, const void *host, const void *guest,
+		   unsigned n)
 {
 	if (memcmp(host, guest, n) == 0)
 		return false;
@@ -400,6 +411,9 @@ static bool report(const char *what, const void *in, const void *host, const voi
 	hex("interp", guest, n);
 	return true;
 }
+
+#define ST(i)		(32 + 16 * (i))
+#define XMM_AT(i)	(160 + 16 * (i))
 
 static bool compare(const struct state *in, const struct state *h, const struct state *g)
 {
@@ -414,11 +428,11 @@ static bool compare(const struct state *in, const struct state *h, const struct 
 	d |= report("mxcsr", in->fx + 24, h->fx + 24, g->fx + 24, 4);
 	for (int i = 0; i < 8; i++) {
 		snprintf(name, sizeof(name), "st%d", i);
-		d |= report(name, in->fx + 32 + 16 * i, h->fx + 32 + 16 * i, g->fx + 32 + 16 * i, 10);
+		d |= report(name, in->fx + ST(i), h->fx + ST(i), g->fx + ST(i), 10);
 	}
 	for (int i = 0; i < 16; i++) {
 		snprintf(name, sizeof(name), "xmm%d", i);
-		d |= report(name, in->fx + 160 + 16 * i, h->fx + 160 + 16 * i, g->fx + 160 + 16 * i, 16);
+		d |= report(name, in->fx + XMM_AT(i), h->fx + XMM_AT(i), g->fx + XMM_AT(i), 16);
 	}
 	for (int i = 0; i < GPRS; i++)
 		if (i != RSP && i != RBP) {
@@ -434,13 +448,15 @@ static bool compare(const struct state *in, const struct state *h, const struct 
 }
 
 /* Processors differ in when they keep the last instruction's and operand's address:
- * all do when an unmasked exception is pending. */
+ * all do when an unmasked exception is pending, unless a switch of context came
+ * between. */
 static void forget_pointers(unsigned mnem, struct state *h, struct state *g)
 {
+	static const uint8_t none[18];
 	uint16_t sw;
 
 	memcpy(&sw, h->fx + 2, 2);
-	if (!(sw & SW_ES))
+	if (!(sw & SW_ES) || memcmp(h->fx + 6, none, sizeof(none)) == 0)
 		memcpy(h->fx + 6, g->fx + 6, 18);
 	if (mnem == M_FNSTENV || mnem == M_FNSAVE)
 		memcpy(h->mem + 64 + 12, g->mem + 64 + 12, 16);
@@ -530,7 +546,8 @@ static void setup(void)
 
 	for (size_t i = 0; i < ARRAY_LEN(sigs); i++)
 		sigaction(sigs[i], &sa, NULL);
-	code = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	code = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ck_assert(code != MAP_FAILED);
 	vm = calloc(1, sizeof(*vm));
 	ck_assert_ptr_nonnull(vm);
@@ -582,6 +599,143 @@ START_TEST(sse_agrees)
 }
 END_TEST
 
+/* --- What a process cannot show: control registers and real-mode formats -------------- */
+
+static void decode_one(const char *bytes, struct op *op)
+{
+	struct decoder *d = decoder_create();
+	uint8_t b[16] = { 0 };
+	struct insn in;
+
+	memcpy(b, bytes, strlen(bytes));	/* none of them holds a zero */
+	ck_assert_int_eq(decode(d, HF_CS64 | HF_PE, b, 15, &in), DECODE_OK);
+	lower_one(&in, b, op);
+	decoder_destroy(d);
+}
+
+static const struct gate {
+	const char *name, *bytes;
+	uint32_t cr0, cr4;	/* changed from the usual */
+	bool pending;
+	int vector;
+} gates[] = {
+	{ "fadd, EM", "\xd8\xc1", CR0_EM, 0, false, VEC_NM },
+	{ "fadd, TS", "\xd8\xc1", CR0_TS, 0, false, VEC_NM },
+	{ "fadd, pending", "\xd8\xc1", 0, 0, true, VEC_MF },
+	{ "fnstsw, TS", "\xdf\xe0", CR0_TS, 0, false, VEC_NM },
+	{ "fnstsw, pending", "\xdf\xe0", 0, 0, true, -1 },
+	{ "fnclex, pending", "\xdb\xe2", 0, 0, true, -1 },
+	{ "fnsave, pending", "\xdd\x36", 0, 0, true, -1 },
+	{ "frstor, pending", "\xdd\x26", 0, 0, true, VEC_MF },
+	{ "fwait, EM", "\x9b", CR0_EM, 0, false, -1 },
+	{ "fwait, TS", "\x9b", CR0_TS, 0, false, VEC_NM },
+	{ "fwait, TS without MP", "\x9b", CR0_TS | CR0_MP, 0, false, -1 },
+	{ "fwait, pending", "\x9b", 0, 0, true, VEC_MF },
+	{ "paddb mm, EM", "\x0f\xfc\xc1", CR0_EM | CR0_TS, 0, false, VEC_UD },
+	{ "paddb mm, TS", "\x0f\xfc\xc1", CR0_TS, 0, true, VEC_NM },
+	{ "paddb mm, pending", "\x0f\xfc\xc1", 0, 0, true, VEC_MF },
+	{ "paddb xmm, EM", "\x66\x0f\xfc\xc1", CR0_EM, 0, false, VEC_UD },
+	{ "paddb xmm, TS", "\x66\x0f\xfc\xc1", CR0_TS, 0, true, VEC_NM },
+	{ "paddb xmm, no OSFXSR", "\x66\x0f\xfc\xc1", CR0_TS, CR4_OSFXSR, false, VEC_UD },
+	{ "paddb xmm, pending", "\x66\x0f\xfc\xc1", 0, 0, true, -1 },
+	{ "movq2dq, pending", "\xf3\x0f\xd6\xc1", 0, 0, true, VEC_MF },
+	{ "divss, unmasked", "\xf3\x0f\x5e\xc1", 0, 0, false, VEC_XM },
+	{ "divss, no OSXMMEXCPT", "\xf3\x0f\x5e\xc1", 0, CR4_OSXMMEXCPT, false, VEC_UD },
+	{ "ldmxcsr, no OSFXSR", "\x0f\xae\x16", 0, CR4_OSFXSR, false, VEC_UD },
+	{ "fxsave, TS", "\x0f\xae\x06", CR0_TS, 0, false, VEC_NM },
+	{ "fxsave, no OSFXSR", "\x0f\xae\x06", 0, CR4_OSFXSR, true, -1 },
+	{ "emms, EM", "\x0f\x77", CR0_EM, 0, false, VEC_UD },
+	{ "movnti, TS", "\x0f\xc3\x06", CR0_TS | CR0_EM, CR4_OSFXSR, false, -1 },
+	{ "sfence, TS", "\x0f\xae\xf8", CR0_TS | CR0_EM, CR4_OSFXSR, false, -1 },
+};
+
+/* One divided by zero in XMM, and a pending invalid operation in x87 if asked. */
+static void plain_state(struct state *s, bool pending)
+{
+	struct fpu f = { .cw = 0x37e, .tags = 0xff, .mxcsr = MXCSR_INIT & ~(SW_ZE << 7) };
+
+	if (pending)
+		f.sw = SW_IE;
+	x87_summarize(&f);
+	f.xmm[0].d[0] = 0x3f800000;
+	memset(s, 0, sizeof(*s));
+	fpu_to_fxsave(&f, s->fx, true);
+	s->gpr[RSI] = s->gpr[RDI] = (uintptr_t)buffer + 64;
+}
+
+START_TEST(control_registers)
+{
+	const struct gate *g = &gates[_i];
+	struct state s;
+	struct op op;
+
+	decode_one(g->bytes, &op);
+	plain_state(&s, g->pending);
+	vm->cpu.cr0 ^= g->cr0;
+	vm->cpu.cr4 ^= g->cr4;
+	run_guest(&s, &op);
+	ck_assert_msg(s.fault == g->vector, "%s: %d, not %d", g->name, s.fault, g->vector);
+}
+END_TEST
+
+/* CR0.NE clear: FERR# drives IRQ 13, and the instruction waits. */
+START_TEST(external_error)
+{
+	struct state s;
+	struct op op;
+
+	decode_one("\xd8\xc1", &op);
+	plain_state(&s, true);
+	vm->cpu.cr0 &= ~(uint64_t)CR0_NE;
+	irq_line = -1;
+	left_at = 0;
+	run_guest(&s, &op);
+	ck_assert_int_eq(s.fault, -1);
+	ck_assert_int_eq(irq_line, 13);
+	ck_assert_uint_eq(left_at, (uintptr_t)code);
+}
+END_TEST
+
+/* Linear addresses 0x56789 and 0xf9876, opcode 0x123; 20 bits of them in 16-bit form. */
+START_TEST(real_mode_environment)
+{
+	static const uint32_t wide[7] = { 0xffff037f, 0xffff3800, 0xffff7fff, 0xffff6789,
+					  0x00005123, 0xffff9876, 0x0000f000 };
+	static const uint16_t narrow[7] = { 0x037f, 0x3800, 0x7fff, 0x6789, 0x5123, 0x9876,
+					    0xf000 };
+	struct fpu *f = &vm->cpu.fpu;
+	struct state s;
+	struct op op;
+
+	vm->hflags &= ~(uint32_t)HF_PE;
+	for (int i = 0; i < 2; i++) {
+		plain_state(&s, false);
+		memset(f, 0, sizeof(*f));
+		f->cw = CW_INIT;
+		f->sw = 7 << SW_TOP_SHIFT;
+		f->tags = 0x80;		/* and its register holds zero */
+		f->fop = 0x123;
+		f->fcs = 0x5000;
+		f->fip = 0x6789;
+		f->fds = 0xf000;
+		f->fdp = 0x9876;
+		memcpy(vm->cpu.gpr, s.gpr, sizeof(s.gpr));
+		decode_one("\xd9\x36", &op);
+		op.osize = i ? sizeof(narrow) : sizeof(wide);
+		run_op(&op);
+		ck_assert_mem_eq(buffer + 64, i ? (const void *)narrow : wide, op.osize);
+		memset(f, 0, sizeof(*f));
+		decode_one("\xd9\x26", &op);
+		op.osize = i ? sizeof(narrow) : sizeof(wide);
+		run_op(&op);
+		ck_assert_uint_eq(f->fip, 0x56789);
+		ck_assert_uint_eq(f->fdp, 0xf9876);
+		ck_assert_uint_eq(f->fop, 0x123);
+		ck_assert_uint_eq(f->tags, 0x80);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("fpu");
@@ -593,6 +747,9 @@ int main(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, x87_agrees, 0, ARRAY_LEN(varieties));
 	tcase_add_loop_test(tc, sse_agrees, 0, ARRAY_LEN(varieties));
+	tcase_add_loop_test(tc, control_registers, 0, ARRAY_LEN(gates));
+	tcase_add_test(tc, external_error);
+	tcase_add_test(tc, real_mode_environment);
 	suite_add_tcase(suite, tc);
 	sr = srunner_create(suite);
 	srunner_run_all(sr, CK_NORMAL);

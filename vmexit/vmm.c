@@ -90,6 +90,7 @@ static int open_direct(struct vmm *vmm, char why[static 128])
 		snprintf(why, 128, "shadow page tables: %s", strerror(-err));
 		return err;
 	}
+	shadow_set_decoder(vmm->shadow, interp_insn_length, vmm->interp);
 	vmm->engine = e;
 	return 0;
 }
@@ -140,6 +141,8 @@ void vmm_destroy(struct vmm *vmm)
 void vmm_flush(struct vmm *vmm)
 {
 	interp_flush(vmm->interp);
+	if (vmm->shadow)
+		shadow_flush(vmm->shadow);
 }
 
 /* --- The account ------------------------------------------------------------------ */

@@ -141,7 +141,7 @@ uint64_t run_mixed(long n)
 
 		for (uint32_t i = 0; i < length; i++)
 			x = (x ^ x >> 3) * 5 + i;
-		s = sum(s, x ^ (raw_getppid() > 0));
+		s = sum(s, x ^ (syscall(SYS_getppid) > 0));
 	}
 	return s;
 }
