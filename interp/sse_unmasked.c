@@ -35,7 +35,7 @@ static union fpreg extend(uint64_t x, bool wide)
 #define COMPUTE(insn, d, s, sw)								\
 	__asm__ volatile("fnclex\n\tfldt %2\n\tfldt %1\n\t" insn " %%st(1), %%st\n\t"	\
 			 "fnstsw %%ax\n\tfstpt %1\n\tfstp %%st(0)\n\tfnclex"		\
-			 : "=a"(sw), "+m"(d) : "m"(s) : "st", "st(1)")
+			 : "=&a"(sw), "+m"(d) : "m"(s) : "st", "st(1)")
 
 /* The flags found after the computation of one element. */
 static uint32_t element_flags(uint32_t mxcsr, const struct element *e)
@@ -56,10 +56,10 @@ static uint32_t element_flags(uint32_t mxcsr, const struct element *e)
 	}
 	if (e->wide_result)
 		__asm__ volatile("fldt %2\n\tfstpl %1\n\tfnstsw %%ax"
-				 : "=a"(store_sw), "=m"(stored) : "m"(r) : "st");
+				 : "=&a"(store_sw), "=m"(stored) : "m"(r) : "st");
 	else
 		__asm__ volatile("fldt %2\n\tfstps %1\n\tfnstsw %%ax"
-				 : "=a"(store_sw), "=m"(stored) : "m"(r) : "st");
+				 : "=&a"(store_sw), "=m"(stored) : "m"(r) : "st");
 	__asm__ volatile("fnclex\n\tfldcw %0" : : "m"(init));
 	x87_host_flags = 0;
 

@@ -155,7 +155,7 @@ static inline void name##_reg(struct fpu *f, union fpreg *d, const union fpreg *
 	host_begin(f);							\
 	__asm__ volatile("fldt %2\n\tfldt %1\n\t" insn " %%st(1), %%st\n\t" \
 			 "fnstsw %%ax\n\tfstpt %1\n\tfstp %%st(0)"	\
-			 : "=a"(sw), "+m"(*d) : "m"(*s) : "st", "st(1)"); \
+			 : "=&a"(sw), "+m"(*d) : "m"(*s) : "st", "st(1)"); \
 	host_end(f, sw, SW_C1);						\
 }									\
 HANDLER(h_x87_##name##_st0)						\
@@ -200,7 +200,7 @@ HANDLER(h_x87_##name##_##suffix)					\
 	slot.m64 = fpu_load(v, op, sizeof(T));				\
 	host_begin(f);							\
 	__asm__ volatile("fldt %1\n\t" insn " %2\n\tfnstsw %%ax\n\tfstpt %1"	\
-			 : "=a"(sw), "+m"(*st(f, 0)) : "m"(slot) : "st");	\
+			 : "=&a"(sw), "+m"(*st(f, 0)) : "m"(slot) : "st");	\
 	host_end(f, sw, SW_C1);						\
 	track_mem(v, op);						\
 	NEXT(v, op);							\
@@ -228,10 +228,10 @@ static inline void compare(struct fpu *f, const union fpreg *s, bool quiet)
 	host_begin(f);
 	if (quiet)
 		__asm__ volatile("fldt %2\n\tfldt %1\n\tfucompp\n\tfnstsw %%ax"
-				 : "=a"(sw) : "m"(*st(f, 0)), "m"(*s) : "st", "st(1)");
+				 : "=&a"(sw) : "m"(*st(f, 0)), "m"(*s) : "st", "st(1)");
 	else
 		__asm__ volatile("fldt %2\n\tfldt %1\n\tfcompp\n\tfnstsw %%ax"
-				 : "=a"(sw) : "m"(*st(f, 0)), "m"(*s) : "st", "st(1)");
+				 : "=&a"(sw) : "m"(*st(f, 0)), "m"(*s) : "st", "st(1)");
 	host_end(f, sw, SW_CC);
 }
 
@@ -266,7 +266,7 @@ HANDLER(h_x87_##name)							\
 	slot.m64 = fpu_load(v, op, sizeof(T));				\
 	host_begin(f);							\
 	__asm__ volatile("fldt %1\n\t" insn " %2\n\tfnstsw %%ax"	\
-			 : "=a"(sw) : "m"(*st(f, 0)), "m"(slot) : "st");	\
+			 : "=&a"(sw) : "m"(*st(f, 0)), "m"(slot) : "st");	\
 	host_end(f, sw, SW_CC);						\
 	if (pops)							\
 		pop(f);							\
@@ -331,7 +331,7 @@ HANDLER(h_x87_##name)							\
 	slot.m64 = fpu_load(v, op, sizeof(T));				\
 	host_begin(f);							\
 	__asm__ volatile(insn " %2\n\tfnstsw %%ax\n\tfstpt %1"		\
-			 : "=a"(sw), "=m"(*push(f)) : "m"(slot) : "st");	\
+			 : "=&a"(sw), "=m"(*push(f)) : "m"(slot) : "st");	\
 	host_end(f, sw, SW_C1);						\
 	track_mem(v, op);						\
 	NEXT(v, op);							\
@@ -405,7 +405,7 @@ HANDLER(h_x87_##name)							\
 	COMPLETE_UNLESS(all_masked(f) && is_valid(f, 0));		\
 	host_begin(f);							\
 	__asm__ volatile("fldt %2\n\t" insn " %1\n\tfnstsw %%ax"	\
-			 : "=a"(sw), "=m"(slot) : "m"(*st(f, 0)) : "st");	\
+			 : "=&a"(sw), "=m"(slot) : "m"(*st(f, 0)) : "st");	\
 	host_leave(f, sw);						\
 	fpu_store(v, op, sizeof(T), slot.m64);				\
 	host_report(f, sw, SW_C1);					\
@@ -515,7 +515,7 @@ HANDLER(h_x87_##name)							\
 	COMPLETE_UNLESS(all_masked(f) && is_valid(f, 0));		\
 	host_begin(f);							\
 	__asm__ volatile("fldt %1\n\t" #name "\n\tfnstsw %%ax\n\tfstpt %1"	\
-			 : "=a"(sw), "+m"(*st(f, 0)) : : "st");		\
+			 : "=&a"(sw), "+m"(*st(f, 0)) : : "st");		\
 	host_end(f, sw, SW_C1);						\
 	track(v, op);							\
 	NEXT(v, op);							\

@@ -7,19 +7,37 @@
 
 struct pattern { uint16_t class; uint8_t first, second, mask, value; };
 
+/* First bytes of the default set. */
+static const bool interesting[256] = { [0x0f] = true, [0x8e] = true, [0x9a] = true, [0xea] = true };
+
 static const struct pattern patterns[] = {
 #define SCAN(class, first, second, mask, value)	{ class, first, second, mask, value },
 #include "shadow/scan.def"
 #undef SCAN
 };
 
-/* MOV Sreg, r/m: 8E /r; FS is 4, GS 5. MOV r/m, Sreg: 8C, and PUSH of the old four:
- * 06 0E 16 1E, for --strict. */
+/* Selectors of code that every process of a 64-bit Linux host has: 32- and 64-bit. */
+static bool host_code_selector(const uint8_t *p)
+{
+	unsigned sel = p[0] | p[1] << 8;
+
+	return (sel & ~3u) == 0x20 || (sel & ~3u) == 0x30;
+}
+
+/*
+ * MOV Sreg, r/m: 8E /r; FS is 4, GS 5. Direct far JMP and CALL (EA, 9A) to a selector
+ * that the host has and the guest may not; the pointer is 16:16 or 16:32. MOV r/m, Sreg
+ * (8C) and PUSH of the old four (06 0E 16 1E) for --strict.
+ */
 static bool one_byte_match(const uint8_t *p, unsigned room, unsigned classes)
 {
 	switch (p[0]) {
 	case 0x8e:
 		return (classes & SCAN_FSGS) && (room < 2 || (p[1] & 0x30) == 0x20);
+	case 0xea: case 0x9a:
+		if (!(classes & SCAN_FSGS))
+			return false;
+		return room < 7 || host_code_selector(p + 3) || host_code_selector(p + 5);
 	case 0x8c: case 0x06: case 0x0e: case 0x16: case 0x1e:
 		return classes & SCAN_STRICT;
 	}
@@ -121,7 +139,7 @@ void scan_page(const uint8_t page[PAGE_SIZE], const struct scan_how *how, struct
 		const uint8_t *p = page + off;
 		unsigned room = (unsigned)PAGE_SIZE - off;
 
-		if (likely(*p != 0x0f && *p != 0x8e) && likely(!(classes & SCAN_STRICT)))
+		if (likely(!interesting[*p]) && likely(!(classes & SCAN_STRICT)))
 			continue;
 		if (!(*p == 0x0f ? two_byte_match(p, room, classes) : one_byte_match(p, room, classes)))
 			continue;

@@ -11,6 +11,8 @@
 /* Instructions interpreted where code cannot run directly (a device page, a page the
  * scanner refuses) before direct execution is tried again. */
 #define DETOUR		256
+/* Instructions of user code with CR0.TS set that are interpreted first. */
+#define TS_PATIENCE	20000
 
 enum next { NEXT_AGAIN, NEXT_LEAVE };
 
@@ -85,8 +87,22 @@ static enum next classify(struct vmm *vmm, const struct direct_exit *x)
 	return NEXT_LEAVE;
 }
 
-/* May it run directly now? Hands the guest its device-not-available exception first
- * if only that stands in the way (DESIGN: ring3, a disabled FPU). */
+/*
+ * Only CR0.TS stands in the way (a lazily switching kernel). A process cannot have its
+ * FPU disabled, so code that lives long is handed its device-not-available exception
+ * before an FPU instruction was seen; code that stays short is interpreted and never
+ * learns (QUIRKS).
+ */
+static void resolve_ts(struct vmm *vmm)
+{
+	struct cpu *c = vmm->m->cpu;
+
+	interpret(vmm, TS_PATIENCE, RUN_UNTIL_KERNEL);
+	if (c->cpl == 3 && (c->cr0 & CR0_TS) && !vmm->m->config->strict && vmm->m->power == POWER_ON)
+		interp_raise_soft(vmm->interp, VEC_NM, false, 0);
+}
+
+/* May it run directly now? */
 static bool admitted(struct vmm *vmm)
 {
 	enum gate_reason why = gate_refuses(vmm->m, vmm->engine, vmm->direct, vmm->m->config->strict);
@@ -94,8 +110,8 @@ static bool admitted(struct vmm *vmm)
 	if (why == GATE_OK)
 		return true;
 	vmm->refusals[why]++;
-	if (why == GATE_FPU_TS && !vmm->m->config->strict)
-		interp_raise_soft(vmm->interp, VEC_NM, false, 0);
+	if (why == GATE_FPU_TS)
+		resolve_ts(vmm);
 	return false;
 }
 
