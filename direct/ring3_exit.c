@@ -185,8 +185,8 @@ static void signal_stop(struct space *s, struct cpu *c, int sig, struct user_reg
 	case SIGBUS:
 		if (si.si_code == BUS_ADRERR)
 			fault_stop(&si, x);
-		else if (si.si_code == BUS_ADRALN)
-			x->kind = DEXIT_TRAP;
+		else if (si.si_code == BUS_ADRALN || si.si_code == SI_KERNEL)
+			x->kind = DEXIT_TRAP;	/* #AC; #SS */
 		else {	/* broken memory of the host */
 			x->kind = DEXIT_HOST;
 			x->err = -EIO;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "interp/cpu_model.h"
+#include "interp/fpu.h"
 #include "interp/lower.h"
 #include "interp/tables.h"
 
@@ -574,6 +575,8 @@ static void lower_vector(struct ctx *c, op_fn *mmx, op_fn *xmm, op_fn *gpr)
 		c->op->fn = gpr;
 	else
 		c->op->fn = has_mmx && !has_xmm ? mmx : xmm;
+	if (in->fop)
+		c->op->fn = x87_handler(in->fop);
 }
 
 /* --- The table ------------------------------------------------------------------------ */

@@ -102,6 +102,7 @@ HANDLER(h_xmm_ptest)
 /* One processor, and devices that act at once: memory is always in order. */
 HANDLER(h_fence)
 {
+	SYNC(v, op);
 	NEXT(v, op);
 }
 

@@ -5,8 +5,6 @@
  * agree, with exceptions masked and unmasked, all roundings and precisions, full and
  * empty stacks. The handlers are called directly; memory is the host's own.
  */
-#include "config.h"
-
 #include <check.h>
 #include <setjmp.h>
 #include <signal.h>

@@ -136,6 +136,8 @@ fetch() { # uses name, arch, package, files
 	temp=$cache/.$name.$$
 	trap 'rm -rf "$temp"' EXIT
 	trap 'exit 1' HUP INT TERM
+	# What a run that was killed an hour ago has left.
+	find "$cache" -maxdepth 1 -name ".$name.*" -mmin +60 -exec rm -rf {} + 2>/dev/null
 	rm -rf "$temp"
 	mkdir -p "$temp/deb" "$temp/new" || die 1 "cannot write $temp"
 	# Lists that are older than the archive name files which have gone: try

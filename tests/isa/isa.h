@@ -34,8 +34,10 @@ struct state_all {
 
 /* How one instruction ended. */
 struct outcome {
+	bool endless;		/* host: it had to be stopped; says nothing */
 	bool faulted;		/* RIP did not move */
-	gva_t fault_gva;	/* page fault address, or 0 */
+	bool page_fault;
+	gva_t fault_gva;	/* its address */
 	int vector;		/* interpreter only; -1: none */
 	struct state_all s;
 };
@@ -45,9 +47,10 @@ int bench_open(struct bench *b);
 void bench_close(struct bench *b);
 /* A user-mode state: flat 32-bit segments, FPU initialised, RIP = rip. */
 void bench_user_state(const struct bench *b, struct cpu *c, uint32_t rip);
-/* Runs the one instruction at cpu.rip on either engine. fpu: move FPU state too. */
+/* Runs the one instruction at cpu.rip on either engine. repeated: a string instruction,
+ * which the interpreter steps by iterations. */
 void bench_host(struct bench *b, const struct state_all *in, struct outcome *out);
-void bench_interp(struct bench *b, const struct state_all *in, struct outcome *out);
+void bench_interp(struct bench *b, const struct state_all *in, bool repeated, struct outcome *out);
 /* The first difference as text, or false: none. fl_undefined: EFLAGS bits to ignore. */
 bool outcome_differs(const struct outcome *h, const struct outcome *i, uint32_t fl_undefined,
 		     char *text, size_t size);
