@@ -76,6 +76,7 @@ class Hemi(Machine):
         engine = self.name.split("-")
         return [hemi, "run", "--kernel", self.kernel, "--initrd", self.image, "--append", self.append,
                 "--memory", f"{self.memory}M", "--engine", engine[0],
+                *(["--cpu", "hemi64"] if self.arch == "amd64" else []),
                 *(["--direct", engine[1]] if len(engine) > 1 else []), "--serial", f"file:{self.serial}"]
 
 

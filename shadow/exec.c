@@ -106,23 +106,28 @@ static bool guards_reserve(struct shadow *s, struct root *r, gva_t gva, const st
 	return true;
 }
 
+static void exec_scan(struct shadow *s, const struct root *r, uint32_t page)
+{
+	struct scan_how how = s->scan;
+	gpa_t gpa = page_gpa(s, page);
+
+	if (memory_flags(&s->m->mem, gpa) & PG_EXEC)
+		return;
+	if (r->key.efer & EFER_LMA)
+		how.classes |= SCAN_REX;
+	scan_page(memory_hva(&s->m->mem, gpa), &how, &s->pages[page].scan);
+	s->counts.pages_scanned++;
+	memory_set_flags(&s->m->mem, gpa, PG_EXEC);
+}
+
 /* Scans if need be. False: code of this page must be interpreted. */
 bool exec_allow(struct shadow *s, struct root *r, gva_t gva, uint32_t page)
 {
 	struct page *p = &s->pages[page];
-	gpa_t gpa = page_gpa(s, page);
 
 	if (p->flips >= FLIPS_MAX)
 		return false;
-	if (!(memory_flags(&s->m->mem, gpa) & PG_EXEC)) {
-		struct scan_how how = s->scan;
-
-		if (r->key.efer & EFER_LMA)
-			how.classes |= SCAN_REX;
-		scan_page(memory_hva(&s->m->mem, gpa), &how, &p->scan);
-		s->counts.pages_scanned++;
-		memory_set_flags(&s->m->mem, gpa, PG_EXEC);
-	}
+	exec_scan(s, r, page);
 	if (p->scan.hard > SCAN_MAX) {
 		s->counts.pages_refused++;
 		return false;
@@ -157,15 +162,24 @@ int exec_guards_apply(struct shadow *s, struct root *r)
 	return s->sink.guard(s->sink.engine, r->space, at, n);
 }
 
-/* Executable only where it already is: that right is given by an execute fault. */
+/*
+ * Executable where it already is, and where a scan found nothing that needs a guard:
+ * program text is shared, so most pages of a new process are known. Around a fetch,
+ * read-only pages are scanned ahead.
+ */
 unsigned page_prot(struct shadow *s, struct root *r, gva_t gva, const struct walk *w, uint32_t page)
 {
-	unsigned flags = memory_flags(&s->m->mem, page_gpa(s, page)), prot = SINK_R;
+	const struct page *p = &s->pages[page];
 	const struct entry *e = root_entry(r, gva, false);
+	gpa_t gpa = page_gpa(s, page);
+	unsigned prot = SINK_R;
 
-	if (w->write && w->dirty && !flags)
-		prot |= SINK_W;
-	if (e && (e->prot & SINK_X) && e->page == page && w->exec && (flags & PG_EXEC))
+	if (s->scan_ahead && w->exec && !w->write)
+		exec_scan(s, r, page);
+	if (w->exec && (memory_flags(&s->m->mem, gpa) & PG_EXEC) && p->flips < FLIPS_MAX &&
+	    (p->scan.hard == 0 || (e && (e->prot & SINK_X) && e->page == page)))
 		prot |= SINK_X;
+	if (w->write && w->dirty && !memory_flags(&s->m->mem, gpa))
+		prot |= SINK_W;
 	return prot;
 }

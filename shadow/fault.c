@@ -153,8 +153,15 @@ enum shadow_answer shadow_fault(struct shadow *s, gva_t gva, gva_t rip, int *err
 			s->counts.true_faults++;
 			return SHADOW_GUEST;
 		}
-		if (exec_allow(s, r, at, page))
-			return answer(s, r, fill(s, r, at, ACC_EXEC, true), err);
+		if (exec_allow(s, r, at, page)) {
+			int code = fill(s, r, at, ACC_EXEC, true);
+
+			s->scan_ahead = true;
+			if (!code)
+				code = fill_around(s, r, at);
+			s->scan_ahead = false;
+			return answer(s, r, code, err);
+		}
 		if (s->failed)
 			return failed(err, s->failed);
 		/* Perhaps it was no fetch but data close behind the code. */

@@ -86,6 +86,7 @@ struct shadow {
 	unsigned ring_len;
 	bool ring_overflow;
 	bool in_walk;			/* stores of A and D by our own walks */
+	bool scan_ahead;		/* filling around a fetch */
 	bool protect_all;		/* a page got flags while it was mapped writable */
 	bool unscan_any;		/* an executable page was stored to */
 

@@ -44,9 +44,10 @@ guest_start() {
 			-kernel "$3" -initrd "$4" -append "$5" -serial "file:$serial" ;;
 	*)
 		[ -x "$HEMI" ] || skip "no $HEMI"
-		direct=${1#"${1%%-*}"}
+		direct=${1#"${1%%-*}"} cpu=
+		[ "$2" = i386 ] || cpu=hemi64
 		set -- "$HEMI" run --kernel "$3" --initrd "$4" --append "$5" --memory "$6" --engine "${1%%-*}" \
-			${direct:+--direct "${direct#-}"} --serial "file:$serial" ;;
+			${cpu:+--cpu "$cpu"} ${direct:+--direct "${direct#-}"} --serial "file:$serial" ;;
 	esac
 	"$@" </dev/null >"$work/errors" 2>&1 &
 	machine=$!
