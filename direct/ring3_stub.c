@@ -46,10 +46,11 @@ void ring3_complain(struct ring3 *e, const char *what, int err)
 
 /* --- Birth ----------------------------------------------------------------- */
 
+/* volatile: the compiler sees no way back from child() to the code that reads them. */
 struct birth {
 	int ram, image, xchg;
-	const char *what;
-	int err;
+	const char *volatile what;
+	volatile int err;
 };
 
 #define TRY(call) do { if ((call) < 0) { b->what = #call; b->err = -errno; _exit(1); } } while (0)

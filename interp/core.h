@@ -141,7 +141,7 @@ uint64_t interp_random(struct interp *v);
  * what sanitizer builds use). Otherwise they call it in tail position.
  */
 #ifdef DISPATCH_LOOP
-#define DISPATCH(v, next)	return (next)
+#define DISPATCH(v, next)	return (void)(v), (next)
 #elif defined(__clang__) && defined(HAVE_MUSTTAIL)
 #define DISPATCH(v, next)	do { const struct op *n_ = (next); \
 	__attribute__((musttail)) return n_->fn((v), n_); } while (0)

@@ -64,6 +64,9 @@ static inline void *tlb_write(const struct interp *v, gva_t gva, unsigned size)
 	return NULL;
 }
 
+/* Declares p: a pointer to guest data of type T, which may lie at any address. */
+#define GUEST(T, p)	typedef T p##_any __attribute__((aligned(1))); p##_any *p
+
 /* Is the segment usable without limit or type checks? Only B32 has to ask. */
 #define PLAIN_F32(v, op, w)	true
 #define PLAIN_B32(v, op, w)	likely((v)->plain[(op)->seg] >= 1 + (w))
@@ -83,7 +86,7 @@ static inline void *tlb_write(const struct interp *v, gva_t gva, unsigned size)
 	{								\
 		if (!PLAIN_##FORM(v, op, w))				\
 			return name##_slow(v, op);			\
-		T *p = lookup(v, ea_##form(v, op), sizeof(T));		\
+		GUEST(T, p) = lookup(v, ea_##form(v, op), sizeof(T));	\
 		if (unlikely(!p))					\
 			return name##_slow(v, op);			\
 		BODY							\

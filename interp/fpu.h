@@ -131,14 +131,18 @@ static inline void *fpu_fast(struct interp *v, const struct op *op, unsigned siz
 	return write ? tlb_write(v, gva, size) : tlb_read(v, gva, size);
 }
 
-/* Integers of 2, 4 or 8 bytes. */
+/* Integers of 2, 4 or 8 bytes, at any address. */
+typedef uint16_t any_u16 __attribute__((aligned(1)));
+typedef uint32_t any_u32 __attribute__((aligned(1)));
+typedef uint64_t any_u64 __attribute__((aligned(1)));
+
 static inline uint64_t fpu_load(struct interp *v, const struct op *op, unsigned size)
 {
 	const void *p = fpu_fast(v, op, size, false);
 
 	if (likely(p))
-		return size == 2 ? *(const uint16_t *)p : size == 4 ? *(const uint32_t *)p
-								   : *(const uint64_t *)p;
+		return size == 2 ? *(const any_u16 *)p : size == 4 ? *(const any_u32 *)p
+								  : *(const any_u64 *)p;
 	return mem_read(v, op->seg, ea_offset(v, op), size);
 }
 static inline void fpu_store(struct interp *v, const struct op *op, unsigned size, uint64_t val)
@@ -148,11 +152,11 @@ static inline void fpu_store(struct interp *v, const struct op *op, unsigned siz
 	if (unlikely(!p))
 		mem_write(v, op->seg, ea_offset(v, op), size, val);
 	else if (size == 2)
-		*(uint16_t *)p = (uint16_t)val;
+		*(any_u16 *)p = (uint16_t)val;
 	else if (size == 4)
-		*(uint32_t *)p = (uint32_t)val;
+		*(any_u32 *)p = (uint32_t)val;
 	else
-		*(uint64_t *)p = val;
+		*(any_u64 *)p = val;
 }
 
 /* 16 bytes; with `aligned`, #GP if they are not (SDM 3A 6.15, #GP). */

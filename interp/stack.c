@@ -118,28 +118,28 @@ HANDLER(h_ret_slow)
 
 #define STACK_FAST(W, T, suffix)							\
 	static HANDLER(push_r_##suffix)							\
-	{ T sp = SP_##W - W / 8; T *p = tlb_write(v, sp, W / 8);			\
+	{ T sp = SP_##W - W / 8; GUEST(T, p) = tlb_write(v, sp, W / 8);			\
 	  if (unlikely(!p)) return push_r_slow(v, op);					\
 	  *p = *(T *)((char *)v->cpu.gpr + op->a); v->cpu.gpr[RSP] = sp; NEXT(v, op); }	\
 	static HANDLER(push_i_##suffix)							\
-	{ T sp = SP_##W - W / 8; T *p = tlb_write(v, sp, W / 8);			\
+	{ T sp = SP_##W - W / 8; GUEST(T, p) = tlb_write(v, sp, W / 8);			\
 	  if (unlikely(!p)) return push_i_slow(v, op);					\
 	  *p = (T)op->imm; v->cpu.gpr[RSP] = sp; NEXT(v, op); }				\
 	static HANDLER(pop_r_##suffix)							\
-	{ T *p = tlb_read(v, SP_##W, W / 8);						\
+	{ GUEST(T, p) = tlb_read(v, SP_##W, W / 8);					\
 	  if (unlikely(!p)) return pop_r_slow(v, op);					\
 	  v->cpu.gpr[RSP] = (T)(SP_##W + W / 8); REG64(v, op->a) = *p; NEXT(v, op); }	\
 	static HANDLER(call_in_##suffix)						\
-	{ T sp = SP_##W - W / 8; T *p = tlb_write(v, sp, W / 8);			\
+	{ T sp = SP_##W - W / 8; GUEST(T, p) = tlb_write(v, sp, W / 8);			\
 	  if (unlikely(!p)) return h_call_slow(v, op);					\
 	  *p = (T)OP_NEXT_RIP(v, op); v->cpu.gpr[RSP] = sp;				\
 	  DISPATCH(v, trace_link(v, op, op->base | op->index << 8)); }			\
 	static HANDLER(call_out_##suffix)						\
-	{ T sp = SP_##W - W / 8, next = (T)OP_NEXT_RIP(v, op); T *p = tlb_write(v, sp, W / 8); \
+	{ T sp = SP_##W - W / 8, next = (T)OP_NEXT_RIP(v, op); GUEST(T, p) = tlb_write(v, sp, W / 8); \
 	  if (unlikely(!p)) return h_call_slow(v, op);					\
 	  *p = next; v->cpu.gpr[RSP] = sp; JUMP(v, op, (T)(next + (T)op->disp)); }	\
 	static HANDLER(ret_##suffix)							\
-	{ T *p = tlb_read(v, SP_##W, W / 8);						\
+	{ GUEST(T, p) = tlb_read(v, SP_##W, W / 8);					\
 	  if (unlikely(!p)) return h_ret_slow(v, op);					\
 	  T rip = *p;									\
 	  if (W == 64 && unlikely((int64_t)((uint64_t)rip << 16) >> 16 != (int64_t)rip)) \

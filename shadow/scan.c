@@ -119,10 +119,12 @@ static bool is_boundary(const uint8_t *page, unsigned off, const struct scan_how
 	return land * 4 >= total;
 }
 
-/* A SYSCALL in 32-bit code loses RIP and no more: a guard is nice to have. */
+/* SYSCALL is harmless in 64-bit code, which is full of it: a guard is nice to have. In
+ * 32-bit code it loses RIP on some hosts, and cannot be told from SYSENTER. */
 static bool is_hard(const uint8_t *page, unsigned off, const struct scan_how *how)
 {
-	if (off + 1 < PAGE_SIZE && page[off] == 0x0f && page[off + 1] == 0x05)
+	if ((how->classes & SCAN_REX) && off + 1 < PAGE_SIZE && page[off] == 0x0f &&
+	    page[off + 1] == 0x05)
 		return false;
 	if ((how->classes & SCAN_STRICT) || !how->length)
 		return true;

@@ -30,7 +30,8 @@ struct vmm {
 
 	/* The account. */
 	int64_t started, ns_interp, ns_run, ns_idle;
-	int64_t run_floor;		/* the cheapest crossing seen, ns: its price */
+	int64_t ns_crossing;
+	int64_t floor[DEXIT_KINDS];	/* the cheapest run that ended this way, ns */
 	uint64_t crossings, reasons[DEXIT_KINDS], refusals[GATE_REASONS];
 	uint64_t guards_hit;
 };

@@ -121,12 +121,28 @@ static bool outside_wants(struct vmm *vmm)
 	       vmm->m->cpu->cpl != 3 || vmm->m->cpu->halted;
 }
 
-/* Direct execution until the kernel is due; false if the gate refused at once. */
-static bool direct_burst(struct vmm *vmm)
+/* The cheapest run that ended this way did next to nothing: it is the price of the
+ * crossing, and what is above it was useful. */
+static int64_t account(struct vmm *vmm, enum direct_exit_kind kind, int64_t took)
+{
+	int64_t *floor = &vmm->floor[kind];
+
+	vmm->ns_run += took;
+	vmm->crossings++;
+	if (took < *floor)
+		*floor = took;
+	vmm->ns_crossing += *floor;
+	return took - *floor;
+}
+
+/* Direct execution until the kernel is due; how long it was native, in *useful. False
+ * if the gate refused at once. */
+static bool direct_burst(struct vmm *vmm, int64_t *useful)
 {
 	struct direct_exit x;
 	bool ran = false;
 
+	*useful = 0;
 	while (!outside_wants(vmm) && admitted(vmm)) {
 		int err = 0;
 		struct space *space = shadow_enter(vmm->shadow, &err);
@@ -139,12 +155,7 @@ static bool direct_burst(struct vmm *vmm)
 		int64_t before = host_now();
 
 		vmm->engine->run(vmm->direct, space, vmm->m->cpu, &x);
-		int64_t took = host_now() - before;
-
-		vmm->ns_run += took;
-		vmm->crossings++;
-		if (took < vmm->run_floor)
-			vmm->run_floor = took;
+		*useful += account(vmm, x.kind, host_now() - before);
 		ran = true;
 		if (classify(vmm, &x) == NEXT_LEAVE)
 			break;
@@ -152,37 +163,46 @@ static bool direct_burst(struct vmm *vmm)
 	return ran;
 }
 
+/* Crossing and interpretation as they cost on this host, so far. */
+static void price_update(struct vmm *vmm)
+{
+	struct interp_counts n;
+	double insns;
+
+	if (vmm->crossings & 63)
+		return;
+	interp_counts(vmm->interp, &n);
+	insns = (double)(n.supervisor + n.user);
+	if (insns > 1e6 && vmm->crossings)
+		bursts_price(&vmm->bursts, (double)vmm->ns_crossing / (double)vmm->crossings,
+			     (double)vmm->ns_interp / insns);
+}
+
 void user_run(struct vmm *vmm, int64_t slice)
 {
-	struct cpu *c = vmm->m->cpu;
-	uint64_t cr3 = c->cr3, rip = c->rip;
-	int64_t allowance, length = 0;
-	bool crossed = false;
+	uint64_t rip = vmm->m->cpu->rip;
+	int64_t allowance, began, useful;
 
 	if (!vmm->engine) {
 		interpret(vmm, slice, RUN_UNTIL_KERNEL);
 		return;
 	}
-	allowance = burst_allowance(&vmm->bursts, cr3, rip);
+	allowance = burst_allowance(&vmm->bursts, rip);
 	if (allowance > 0) {
-		struct interp_counts a, b;
-
-		interp_counts(vmm->interp, &a);
 		interpret(vmm, allowance < slice ? allowance : slice, RUN_UNTIL_KERNEL);
-		interp_counts(vmm->interp, &b);
-		length = b.user - a.user;
-	}
-	if (allowance <= slice && !outside_wants(vmm)) {
-		int64_t before = vmm->ns_run;
-
-		crossed = direct_burst(vmm);
-		if (!crossed && !outside_wants(vmm)) {
-			interpret(vmm, slice, RUN_UNTIL_KERNEL);
+		if (allowance > slice)
+			return;
+		if (outside_wants(vmm)) {
+			burst_interpreted(&vmm->bursts, rip);
 			return;
 		}
-		/* Native code does about as many instructions a nanosecond as there are
-		 * bits in two: one is near enough for a decision. */
-		length += vmm->ns_run - before - vmm->run_floor;
 	}
-	burst_done(&vmm->bursts, cr3, rip, crossed, length);
+	began = host_now();
+	if (!direct_burst(vmm, &useful)) {
+		if (!outside_wants(vmm))
+			interpret(vmm, slice, RUN_UNTIL_KERNEL);
+		return;
+	}
+	burst_crossed(&vmm->bursts, rip, allowance == 0, useful, host_now() - began - useful);
+	price_update(vmm);
 }

@@ -104,7 +104,8 @@ int vmm_create(struct vmm **out, struct machine *m, char why[static 128])
 		return -ENOMEM;
 	vmm->m = m;
 	vmm->wake = -1;
-	vmm->run_floor = INT64_MAX / 2;
+	for (unsigned i = 0; i < DEXIT_KINDS; i++)
+		vmm->floor[i] = INT64_MAX / 2;
 	bursts_init(&vmm->bursts, m->config->gate);
 	err = interp_create(&vmm->interp, m);
 	if (err) {
@@ -190,18 +191,12 @@ void vmm_stats(struct vmm *vmm, struct stats *out)
 {
 	struct interp_counts i;
 	struct trace_counts t;
-	/* A direct run that trapped at once costs a crossing and nothing else, so the
-	 * cheapest one is the price of each. */
-	double crossing = vmm->crossings ? (double)vmm->crossings * (double)vmm->run_floor : 0;
-
 	memset(out, 0, sizeof(*out));
-	if (crossing > (double)vmm->ns_run)
-		crossing = (double)vmm->ns_run;
 	out->engine = vmm->m->config->engine == ENGINE_HYBRID ? "hybrid" : "interp";
 	out->seconds.total = (double)(host_now() - vmm->started) / 1e9;
 	out->seconds.interpreter = (double)vmm->ns_interp / 1e9;
-	out->seconds.direct = ((double)vmm->ns_run - crossing) / 1e9;
-	out->seconds.crossing = crossing / 1e9;
+	out->seconds.direct = (double)(vmm->ns_run - vmm->ns_crossing) / 1e9;
+	out->seconds.crossing = (double)vmm->ns_crossing / 1e9;
 	out->seconds.idle = (double)vmm->ns_idle / 1e9;
 	interp_counts(vmm->interp, &i);
 	out->instructions.supervisor = i.supervisor;

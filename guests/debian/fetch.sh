@@ -54,6 +54,7 @@ die() {
 	exit "$status"
 }
 
+bounded=
 cache=${HEMI_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/hemi}
 mode=fetch
 while [ $# -gt 0 ]; do
@@ -80,7 +81,7 @@ case $cache in /*) ;; *) cache=$PWD/$cache ;; esac
 apt() {
 	command=$1
 	shift
-	"$command" -qq -c "$apt/conf" ${HEMI_SOURCES:+-o Dir::Etc::sourcelist="$HEMI_SOURCES" -o Dir::Etc::sourceparts=/dev/null} "$@"
+	$bounded "$command" -qq -c "$apt/conf" ${HEMI_SOURCES:+-o Dir::Etc::sourcelist="$HEMI_SOURCES" -o Dir::Etc::sourceparts=/dev/null} "$@"
 }
 
 configure() {
@@ -109,8 +110,16 @@ configure() {
 # One source that fails (a mirror in the middle of its own update) need not
 # matter: whether the package is known afterwards is what counts.
 update() {
+	bounded=
+	! command -v timeout >/dev/null || bounded="timeout -k 5 150"
 	apt apt-get update >"$apt/update.log" 2>&1
+	bounded=
 	: >"$apt/updated"
+}
+
+# Without a network each try may take minutes: the next test need not try again.
+failed_just_now() {
+	[ "$mode" = fetch ] && [ -n "$(find "$apt/failed" -mmin -10 2>/dev/null)" ]
 }
 
 lists_are_fresh() {
@@ -132,6 +141,8 @@ fetch() { # uses name, arch, package, files
 	done
 	apt=$cache/apt/$arch
 	configure || die 1 "cannot write $apt"
+	! failed_just_now || die 77 "$name: downloading failed a few minutes ago (--refresh tries again)"
+	rm -f "$apt/failed"
 	lists_are_fresh && [ "$mode" = fetch ] || update
 	temp=$cache/.$name.$$
 	trap 'rm -rf "$temp"' EXIT
@@ -148,6 +159,7 @@ fetch() { # uses name, arch, package, files
 		if [ -n "$real" ] && (cd "$temp/deb" && apt apt-get download "$real") >"$apt/log" 2>&1; then
 			break
 		fi
+		[ "$attempt" = first ] || : >"$apt/failed"
 		[ "$attempt" = first ] || die 77 "$name: cannot download ${real:-${package#@}}: $(grep -h '^[EW]:' "$apt/log" "$apt/update.log" | head -n 1 | cut -c4-140)"
 		update
 	done
