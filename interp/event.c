@@ -6,6 +6,7 @@
  * what follows from a fault during delivery, except for the table of double
  * faults. Nothing changes before the last check. SDM 3A ch. 6, 20; SDM 2 INT.
  */
+#include "debug/disasm.h"
 #include "interp/descriptor.h"
 
 bool event_double_fault(int first, int second)
@@ -260,7 +261,11 @@ void event_deliver(struct interp *v, unsigned vector, enum event_kind kind, bool
 	struct task_error err = { has_code, code, image & FL_RF };
 	struct gate g;
 
+	trace_line(v->m, TRACE_EVENT, "event %02x kind %d code %x at %04x:%llx cr2 %llx\n", vector,
+		   (int)kind, code, c->seg[SEG_CS].sel, (unsigned long long)c->rip,
+		   (unsigned long long)c->cr2);
 	c->int_shadow = false;
+	v->tf_step = false;	/* INT n takes the place of the step's trap */
 	if (!(c->cr0 & CR0_PE)) {
 		deliver_real(v, vector, image, ext);
 		return;

@@ -4,6 +4,7 @@
  * interrupt flag of VME and PVI), CLAC, STAC, IN, OUT. INS and OUTS are string
  * instructions. SDM 2; SDM 3B 20.3, 20.4.
  */
+#include "debug/disasm.h"
 #include "interp/system_ops.h"
 
 static unsigned iopl_of(const struct cpu *c)
@@ -117,7 +118,10 @@ HANDLER(h_in)
 
 	SYNC(v, op);
 	io_check(v, port, op->osize);
-	reg_set(v, 8 * RAX, op->osize, bus_in(v->m->bus, port, op->osize));
+	uint32_t x = bus_in(v->m->bus, port, op->osize);
+
+	trace_line(v->m, TRACE_IO, "in  %04x %u: %x\n", port, op->osize, x);
+	reg_set(v, 8 * RAX, op->osize, x);
 	return after_io(v, op);
 }
 
@@ -127,6 +131,9 @@ HANDLER(h_out)
 
 	SYNC(v, op);
 	io_check(v, port, op->osize);
-	bus_out(v->m->bus, port, (uint32_t)reg_get(v, 8 * RAX, op->osize), op->osize);
+	uint32_t x = (uint32_t)reg_get(v, 8 * RAX, op->osize);
+
+	trace_line(v->m, TRACE_IO, "out %04x %u: %x\n", port, op->osize, x);
+	bus_out(v->m->bus, port, x, op->osize);
 	return after_io(v, op);
 }

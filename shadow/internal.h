@@ -22,6 +22,8 @@
 #define RING_SIZE	8192
 #define BATCH_SIZE	256
 #define GUARDS		4
+#define CHUNKS_MAX	2048	/* of a root: 16 MiB of the monitor's memory */
+#define SEEN		8
 #define USES_MAX	65536
 
 /* One mapped page; prot 0: not mapped. */
@@ -29,18 +31,25 @@ struct entry {
 	uint32_t page;		/* RAM page number (file offset >> 12) */
 	uint8_t prot;
 	bool stale;		/* must be compared with the guest's tables before the next entry */
-	bool prefilled;		/* mapped before anybody asked */
 };
 
 struct chunk {
 	gva_t base;
 	struct chunk *next;
-	unsigned mapped;
+	unsigned mapped, stale;
 	struct entry e[CHUNK_PAGES];
 };
 
-/* A page that is executable in this root while breakpoints guard it. */
-struct guarded { gva_t gva; bool used; uint8_t hard, n; uint64_t stamp; };
+/* A page that is executable in this root while breakpoints guard it, as scan number
+ * `version` of the page asked for. */
+struct guarded {
+	gva_t gva;
+	bool used;
+	uint8_t hard, n;
+	uint16_t at[SCAN_MAX];
+	uint32_t version;
+	uint64_t stamp;
+};
 
 struct root_key { uint64_t cr3, cr4, efer, cr0, pdpte[4]; };
 
@@ -49,15 +58,17 @@ struct root {
 	struct space *space;
 	uint64_t stamp;			/* of last use; 0: free */
 	struct chunk *chunks[CHUNK_HASH];
-	unsigned mapped, stale, runs;
-	bool all_stale;
+	struct use *uses;
+	unsigned nchunks, mapped, stale, runs;
+	bool all_stale;			/* to be cleared before it runs: nothing is added */
 	struct guarded guarded[GUARDS];
 	bool guards_changed;
 	unsigned thrash;		/* guard evictions, decaying */
 };
 
 struct use {
-	struct use *next;
+	struct use *next;		/* of the same hash of table */
+	struct use *next_of_root;
 	gpa_t table;
 	struct root *root;
 	gva_t base;
@@ -65,8 +76,10 @@ struct use {
 };
 
 struct page {
-	uint32_t writable, executable;	/* mappings, over all roots */
+	uint32_t writable, executable;	/* mappings that are not stale, over all roots */
+	uint32_t version;		/* counts scans */
 	uint8_t flips;			/* user stores after execution */
+	bool rex;			/* scanned for 64-bit code too */
 	struct scan scan;		/* valid while PG_EXEC */
 };
 
@@ -84,7 +97,6 @@ struct shadow {
 
 	gpa_t ring[RING_SIZE];
 	unsigned ring_len;
-	bool ring_overflow;
 	bool in_walk;			/* stores of A and D by our own walks */
 	bool scan_ahead;		/* filling around a fetch */
 	bool protect_all;		/* a page got flags while it was mapped writable */
@@ -95,21 +107,24 @@ struct shadow {
 	unsigned max_runs;
 	struct scan_how scan;
 
-	gva_t last_gva, last_rip;	/* against endless retries */
-	unsigned repeats;
+	gva_t last_rip, seen[SEEN];	/* against endless retries */
+	unsigned nseen, repeats;
 	int failed;			/* -errno met inside a callback */
 	struct shadow_counts counts;
 };
 
 /* map.c: what is mapped where */
 struct entry *root_entry(struct root *r, gva_t gva, bool make);
+/* Where the host has no room for it the root becomes all_stale instead. */
 int map_set(struct shadow *s, struct root *r, gva_t gva, uint32_t page, unsigned prot);
 int map_drop(struct shadow *s, struct root *r, gva_t gva);
 int map_flush(struct shadow *s, struct root *r);	/* sends the batch */
 int root_clear(struct shadow *s, struct root *r);
 /* Calls fn for every mapped entry of r in [base, base+size). */
-void root_each(struct root *r, gva_t base, uint64_t size,
-	       void (*fn)(struct shadow *, struct root *, gva_t, struct entry *), struct shadow *s);
+typedef void entry_fn(struct shadow *, struct root *, gva_t, struct entry *);
+void root_each(struct root *r, gva_t base, uint64_t size, entry_fn *fn, struct shadow *s);
+void root_each_stale(struct root *r, entry_fn *fn, struct shadow *s);
+void entry_mark_stale(struct shadow *s, struct root *r, gva_t gva, struct entry *e);
 
 /* root.c */
 void root_cpu(const struct root *r, struct cpu *c);	/* the fields a page walk needs */
@@ -117,14 +132,14 @@ struct root *root_get(struct shadow *s, int *err);
 
 /* track.c: from stores to what they change */
 void track_walk(struct shadow *s, struct root *r, gva_t gva, const struct walk *w);
-void track_forget(struct shadow *s, const struct root *r);
+void track_forget(struct shadow *s, struct root *r);
 int track_drain(struct shadow *s);
 int revalidate(struct shadow *s, struct root *r, gva_t gva, bool prefill);
 void shadow_stored(void *self, gpa_t gpa, unsigned len, unsigned flags);
 void shadow_protect(void *self, gpa_t page, unsigned flags);
 
 /* exec.c: executable pages and their guards */
-bool exec_allow(struct shadow *s, struct root *r, gva_t gva, uint32_t page);
+bool exec_allow(struct shadow *s, struct root *r, gva_t gva, const struct walk *w, uint32_t page);
 void exec_revoke(struct shadow *s, uint32_t page);
 void exec_unguard(struct root *r, gva_t gva);
 int exec_guards_apply(struct shadow *s, struct root *r);

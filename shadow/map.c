@@ -33,6 +33,7 @@ static struct chunk *chunk_of(struct root *r, gva_t gva, bool make)
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return NULL;
+	r->nchunks++;
 	c->base = base;
 	c->next = r->chunks[chunk_hash(base)];
 	r->chunks[chunk_hash(base)] = c;
@@ -46,8 +47,8 @@ struct entry *root_entry(struct root *r, gva_t gva, bool make)
 	return c ? &c->e[gva >> PAGE_SHIFT & (CHUNK_PAGES - 1)] : NULL;
 }
 
-void root_each(struct root *r, gva_t base, uint64_t size,
-	       void (*fn)(struct shadow *, struct root *, gva_t, struct entry *), struct shadow *s)
+/* fn may change entries and add chunks; chunks go in root_clear() alone. */
+void root_each(struct root *r, gva_t base, uint64_t size, entry_fn *fn, struct shadow *s)
 {
 	for (unsigned h = 0; h < CHUNK_HASH; h++)
 		for (struct chunk *c = r->chunks[h]; c; c = c->next) {
@@ -61,6 +62,15 @@ void root_each(struct root *r, gva_t base, uint64_t size,
 					fn(s, r, gva, &c->e[i]);
 			}
 		}
+}
+
+void root_each_stale(struct root *r, entry_fn *fn, struct shadow *s)
+{
+	for (unsigned h = 0; h < CHUNK_HASH; h++)
+		for (struct chunk *c = r->chunks[h]; c; c = c->next)
+			for (unsigned i = 0; c->stale && i < CHUNK_PAGES; i++)
+				if (c->e[i].stale)
+					fn(s, r, c->base + ((gva_t)i << PAGE_SHIFT), &c->e[i]);
 }
 
 /* --- Runs: consecutive pages with consecutive offsets are one mapping of the host --- */
@@ -89,6 +99,27 @@ static void count_page(struct shadow *s, const struct entry *e, int delta)
 		s->pages[e->page].executable += (unsigned)delta;
 }
 
+/* A stale entry is looked at again before it can be used, so it does not count. */
+void entry_mark_stale(struct shadow *s, struct root *r, gva_t gva, struct entry *e)
+{
+	if (e->stale)
+		return;
+	count_page(s, e, -1);
+	e->stale = true;
+	r->stale++;
+	chunk_of(r, gva, false)->stale++;
+}
+
+static void entry_unmark(struct shadow *s, struct root *r, struct chunk *c, struct entry *e)
+{
+	if (!e->stale)
+		return;
+	count_page(s, e, 1);
+	e->stale = false;
+	r->stale--;
+	c->stale--;
+}
+
 /* --- Changes ------------------------------------------------------------------------- */
 
 static int batch_add(struct shadow *s, struct root *r, gva_t gva, uint32_t page, unsigned prot)
@@ -104,12 +135,20 @@ static int batch_add(struct shadow *s, struct root *r, gva_t gva, uint32_t page,
 	if (s->nbatch == BATCH_SIZE) {
 		int err = map_flush(s, r);
 
-		if (err)
+		if (err || r->all_stale)
 			return err;
 	}
 	s->batch[s->nbatch++] = (struct sink_op){ .gva = gva, .pages = 1, .prot = (uint8_t)prot,
 						  .offset = (int64_t)page << PAGE_SHIFT };
 	return 0;
+}
+
+/* Too many mappings: start over, faults refill. The caller may hold entries, so the
+ * root is cleared later. */
+static void no_room(struct shadow *s, struct root *r)
+{
+	s->counts.evictions++;
+	r->all_stale = true;
 }
 
 int map_flush(struct shadow *s, struct root *r)
@@ -122,48 +161,49 @@ int map_flush(struct shadow *s, struct root *r)
 	s->counts.sink_ops += s->nbatch;
 	err = s->sink.apply(s->sink.engine, r->space, s->batch, s->nbatch);
 	s->nbatch = 0;
-	if (err == -ENOMEM) {	/* too many mappings after all: start over, faults refill */
-		s->counts.evictions++;
-		err = root_clear(s, r);
-	}
-	return err;
+	if (err != -ENOMEM)
+		return err;
+	no_room(s, r);
+	return 0;
 }
 
 int map_set(struct shadow *s, struct root *r, gva_t gva, uint32_t page, unsigned prot)
 {
-	struct entry *e = root_entry(r, gva, prot != 0);
 	struct chunk *c;
-	unsigned before;
-	bool was;
+	struct entry *e, old;
+	unsigned before, after;
 
-	if (!e)
-		return prot ? -ENOMEM : 0;
-	if (e->stale) {
-		e->stale = false;
-		r->stale--;
+	if (r->all_stale)
+		return 0;
+	c = chunk_of(r, gva, prot != 0 && r->nchunks < CHUNKS_MAX);
+	if (!c) {
+		if (!prot)
+			return 0;
+		if (r->nchunks < CHUNKS_MAX)
+			return -ENOMEM;
+		no_room(s, r);
+		return 0;
 	}
+	e = &c->e[gva >> PAGE_SHIFT & (CHUNK_PAGES - 1)];
+	entry_unmark(s, r, c, e);
 	if (e->prot == prot && (!prot || e->page == page))
 		return 0;
-	if (prot && r->runs >= s->max_runs) {
-		int err = map_flush(s, r);
-
-		if (!err)
-			err = root_clear(s, r);
-		if (err)
-			return err;
-		s->counts.evictions++;
-	}
-	was = e->prot != 0;
+	old = *e;
 	before = runs_at(r, gva, e);
-	count_page(s, e, -1);
-	if ((e->prot & SINK_X) && !((prot & SINK_X) && e->page == page))
-		exec_unguard(r, gva);
 	e->page = page;
 	e->prot = (uint8_t)prot;
+	after = runs_at(r, gva, e);
+	if (after > before && r->runs + after - before > s->max_runs) {
+		*e = old;
+		no_room(s, r);
+		return 0;
+	}
+	count_page(s, &old, -1);
 	count_page(s, e, 1);
-	r->runs += runs_at(r, gva, e) - before;
-	if (was != (prot != 0)) {
-		c = chunk_of(r, gva, false);
+	if ((old.prot & SINK_X) && !((prot & SINK_X) && old.page == page))
+		exec_unguard(r, gva);
+	r->runs += after - before;
+	if (!old.prot != !prot) {
 		c->mapped += prot ? 1u : -1u;
 		r->mapped += prot ? 1u : -1u;
 	}
@@ -184,7 +224,8 @@ int root_clear(struct shadow *s, struct root *r)
 			next = c->next;
 			for (unsigned i = 0; c->mapped && i < CHUNK_PAGES; i++)
 				if (c->e[i].prot) {
-					count_page(s, &c->e[i], -1);
+					if (!c->e[i].stale)
+						count_page(s, &c->e[i], -1);
 					c->mapped--;
 				}
 			free(c);
@@ -192,7 +233,7 @@ int root_clear(struct shadow *s, struct root *r)
 		r->chunks[h] = NULL;
 	}
 	s->counts.unmapped += r->mapped;
-	r->mapped = r->stale = r->runs = 0;
+	r->nchunks = r->mapped = r->stale = r->runs = 0;
 	r->all_stale = false;
 	r->guards_changed = true;
 	memset(r->guarded, 0, sizeof(r->guarded));

@@ -42,6 +42,12 @@ void root_cpu(const struct root *r, struct cpu *c)
 	memcpy(c->pdpte, r->key.pdpte, sizeof(c->pdpte));
 }
 
+/* All its tables changed: its process is gone. */
+static bool is_dead(const struct root *r)
+{
+	return r->all_stale || r->stale == r->mapped;
+}
+
 /* A root to make anew: a free one, an empty one, or the least recently used. */
 static struct root *root_victim(struct shadow *s)
 {
@@ -52,11 +58,8 @@ static struct root *root_victim(struct shadow *s)
 
 		if (!r->stamp)
 			return r;
-		/* All its tables changed: its process is gone. */
-		if (r->stale == r->mapped && best && best->stale != best->mapped)
-			best = r;
-		else if (!best || (r->stamp < best->stamp &&
-				   (r->stale == r->mapped) == (best->stale == best->mapped)))
+		if (!best || is_dead(r) > is_dead(best) ||
+		    (is_dead(r) == is_dead(best) && r->stamp < best->stamp))
 			best = r;
 	}
 	return best;
@@ -145,8 +148,10 @@ void shadow_flush(struct shadow *s)
 			root_clear(s, &s->roots[i]);
 			s->roots[i].stamp = 0;
 		}
+	/* Memory may have been filled past the listeners. */
+	for (size_t i = 0; i < s->npages; i++)
+		memory_clear_flags(&s->m->mem, page_gpa(s, (uint32_t)i), PG_TABLE | PG_EXEC);
 	s->ring_len = 0;
-	s->ring_overflow = false;
 	s->current = NULL;
 }
 

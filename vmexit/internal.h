@@ -36,6 +36,8 @@ struct vmm {
 	uint64_t guards_hit;
 };
 
+extern const char *const exit_names[DEXIT_KINDS];	/* for people */
+
 static inline int64_t host_now(void)
 {
 	struct timespec t;

@@ -6,6 +6,7 @@
  * the one exception is a page fault whose page the guest's own tables allow, which
  * is filled into the shadow and retried.
  */
+#include "debug/disasm.h"
 #include "vmexit/internal.h"
 
 /* Instructions interpreted where code cannot run directly (a device page, a page the
@@ -58,6 +59,8 @@ static enum next resolve_fault(struct vmm *vmm, gva_t gva)
 static enum next classify(struct vmm *vmm, const struct direct_exit *x)
 {
 	vmm->reasons[x->kind]++;
+	trace_line(vmm->m, TRACE_CROSS, "crossed: %s at %llx, address %llx\n", exit_names[x->kind],
+		   (unsigned long long)vmm->m->cpu->rip, (unsigned long long)x->gva);
 	switch (x->kind) {
 	case DEXIT_FAULT:
 		return resolve_fault(vmm, x->gva);

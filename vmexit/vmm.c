@@ -148,7 +148,7 @@ void vmm_flush(struct vmm *vmm)
 
 /* --- The account ------------------------------------------------------------------ */
 
-static const char *const exit_names[DEXIT_KINDS] = {
+const char *const exit_names[DEXIT_KINDS] = {
 	[DEXIT_FAULT] = "page fault", [DEXIT_INTN] = "int n", [DEXIT_SYSCALL] = "syscall",
 	[DEXIT_TRAP] = "trap", [DEXIT_GUARD] = "guarded instruction", [DEXIT_SEGMENT] = "segment load",
 	[DEXIT_KICK] = "kick", [DEXIT_HOST] = "host failure",
