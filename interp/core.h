@@ -133,6 +133,8 @@ struct interp {
 };
 
 uint64_t interp_random(struct interp *v);
+/* Brings the counters of retired instructions up to date (the trace counts as done). */
+void interp_settle(struct interp *v);
 
 /* --- Dispatch ----------------------------------------------------------- */
 

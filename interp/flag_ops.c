@@ -112,12 +112,20 @@ static uint16_t port_operand(struct interp *v, const struct op *op, unsigned reg
 	return reg == 8 * RDX ? REG16(v, 8 * RDX) : op->imm & 0xff;
 }
 
+/* Guest time may be the count of instructions, and a port may show it. */
+static inline void clock_sync(struct interp *v)
+{
+	if (unlikely(v->m->clock.by_instructions))
+		interp_settle(v);
+}
+
 HANDLER(h_in)
 {
 	uint16_t port = port_operand(v, op, op->b);
 
 	SYNC(v, op);
 	io_check(v, port, op->osize);
+	clock_sync(v);
 	uint32_t x = bus_in(v->m->bus, port, op->osize);
 
 	trace_line(v->m, TRACE_IO, "in  %04x %u: %x\n", port, op->osize, x);
@@ -134,6 +142,7 @@ HANDLER(h_out)
 	uint32_t x = (uint32_t)reg_get(v, 8 * RAX, op->osize);
 
 	trace_line(v->m, TRACE_IO, "out %04x %u: %x\n", port, op->osize, x);
+	clock_sync(v);
 	bus_out(v->m->bus, port, x, op->osize);
 	return after_io(v, op);
 }

@@ -59,7 +59,7 @@ static uint32_t compute_hflags(const struct interp *v)
 }
 
 /* The counters are split by privilege, so a change of it settles the account. */
-static void settle(struct interp *v)
+void interp_settle(struct interp *v)
 {
 	int64_t used = v->slice - v->budget - v->held;
 
@@ -91,7 +91,7 @@ void interp_update(struct interp *v)
 		v->plain[i] = segment_plain(&c->seg[i]);
 	v->hflags = compute_hflags(v);
 	if (user != v->user) {
-		settle(v);
+		interp_settle(v);
 		v->user = user;
 	}
 	/* The jump cache holds what was checked against this code segment. */
@@ -277,7 +277,7 @@ enum interp_stop interp_run(struct interp *v, int64_t budget, unsigned how)
 	}
 	why = run_loop(v);
 	v->escape = NULL;
-	settle(v);
+	interp_settle(v);
 	return why;
 }
 

@@ -135,7 +135,8 @@ HANDLER(h_ret_slow)
 	  *p = (T)OP_NEXT_RIP(v, op); v->cpu.gpr[RSP] = sp;				\
 	  DISPATCH(v, trace_link(v, op, op->base | op->index << 8)); }			\
 	static HANDLER(call_out_##suffix)						\
-	{ T sp = SP_##W - W / 8, next = (T)OP_NEXT_RIP(v, op); GUEST(T, p) = tlb_write(v, sp, W / 8); \
+	{ T sp = SP_##W - W / 8, next = (T)OP_NEXT_RIP(v, op);				\
+	  GUEST(T, p) = tlb_write(v, sp, W / 8);					\
 	  if (unlikely(!p)) return h_call_slow(v, op);					\
 	  *p = next; v->cpu.gpr[RSP] = sp; JUMP(v, op, (T)(next + (T)op->disp)); }	\
 	static HANDLER(ret_##suffix)							\

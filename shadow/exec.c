@@ -5,6 +5,8 @@
  * instructions in it are guarded by the four breakpoints, which belong to the pages
  * that ran last.
  */
+#include <string.h>
+
 #include "shadow/internal.h"
 
 /* User stores between executions after which a page is taken to mix code and data: its
@@ -78,11 +80,14 @@ static bool guards_evict(struct shadow *s, struct root *r)
 
 	s->counts.guard_evictions++;
 	s->failed = map_set(s, r, old->gva, e->page, e->prot & ~SINK_X);
+	exec_unguard(r, old->gva);	/* in a root that is to be cleared nothing changed */
 	return !s->failed;
 }
 
-static bool guards_reserve(struct shadow *s, struct root *r, gva_t gva, const struct scan *scan)
+static bool guards_reserve(struct shadow *s, struct root *r, gva_t gva, uint32_t page)
 {
+	const struct page *p = &s->pages[page];
+	const struct scan *scan = &p->scan;
 	struct guarded *g = guarded_find(r, gva);
 
 	if (!g && scan->hard) {
@@ -99,40 +104,59 @@ static bool guards_reserve(struct shadow *s, struct root *r, gva_t gva, const st
 		n = n < want ? n : want;
 		if (!g || !n)
 			return true;	/* soft ones only: nothing to spare */
-		*g = (struct guarded){ .gva = gva, .used = true, .hard = scan->hard, .n = (uint8_t)n };
+		*g = (struct guarded){ .gva = gva, .used = true, .hard = scan->hard,
+				       .n = (uint8_t)n, .page = page, .version = p->version };
+		memcpy(g->at, scan->at, sizeof(g->at));
 		r->guards_changed = true;
 	}
 	g->stamp = ++s->clock;
 	return true;
 }
 
+/* A scan for 64-bit code serves 32-bit code too, but not the other way round. */
+static bool scan_valid(const struct shadow *s, const struct root *r, uint32_t page)
+{
+	return (memory_flags(&s->m->mem, page_gpa(s, page)) & PG_EXEC) &&
+	       (s->pages[page].rex || !(r->key.efer & EFER_LMA));
+}
+
 static void exec_scan(struct shadow *s, const struct root *r, uint32_t page)
 {
+	struct page *p = &s->pages[page];
 	struct scan_how how = s->scan;
 	gpa_t gpa = page_gpa(s, page);
 
-	if (memory_flags(&s->m->mem, gpa) & PG_EXEC)
+	if (scan_valid(s, r, page))
 		return;
-	if (r->key.efer & EFER_LMA)
+	p->rex = r->key.efer & EFER_LMA;
+	if (p->rex)
 		how.classes |= SCAN_REX;
-	scan_page(memory_hva(&s->m->mem, gpa), &how, &s->pages[page].scan);
+	scan_page(memory_hva(&s->m->mem, gpa), &how, &p->scan);
+	p->version++;
 	s->counts.pages_scanned++;
 	memory_set_flags(&s->m->mem, gpa, PG_EXEC);
 }
 
+/* Does the user change this code himself? What he may not write he cannot. */
+static bool flips_too_often(const struct page *p, const struct walk *w)
+{
+	return w->write && p->flips >= FLIPS_MAX;
+}
+
 /* Scans if need be. False: code of this page must be interpreted. */
-bool exec_allow(struct shadow *s, struct root *r, gva_t gva, uint32_t page)
+bool exec_allow(struct shadow *s, struct root *r, gva_t gva, const struct walk *w, uint32_t page)
 {
 	struct page *p = &s->pages[page];
 
-	if (p->flips >= FLIPS_MAX)
+	if (flips_too_often(p, w))
 		return false;
 	exec_scan(s, r, page);
 	if (p->scan.hard > SCAN_MAX) {
 		s->counts.pages_refused++;
 		return false;
 	}
-	return !(p->scan.hard + p->scan.soft) || guards_reserve(s, r, gva, &p->scan);
+	exec_unguard(r, gva);
+	return !(p->scan.hard + p->scan.soft) || guards_reserve(s, r, gva, page);
 }
 
 /* The page is about to be written, or was: it must not run as it was scanned. */
@@ -153,10 +177,9 @@ int exec_guards_apply(struct shadow *s, struct root *r)
 	r->guards_changed = false;
 	for (unsigned i = 0; i < GUARDS; i++) {
 		const struct guarded *g = &r->guarded[i];
-		const struct entry *e = g->used ? root_entry(r, g->gva, false) : NULL;
 
-		for (unsigned k = 0; e && k < g->n; k++)
-			at[n++] = g->gva + s->pages[e->page].scan.at[k];
+		for (unsigned k = 0; g->used && k < g->n; k++)
+			at[n++] = g->gva + g->at[k];
 	}
 	s->counts.guards += n;
 	return s->sink.guard(s->sink.engine, r->space, at, n);
@@ -170,14 +193,17 @@ int exec_guards_apply(struct shadow *s, struct root *r)
 unsigned page_prot(struct shadow *s, struct root *r, gva_t gva, const struct walk *w, uint32_t page)
 {
 	const struct page *p = &s->pages[page];
-	const struct entry *e = root_entry(r, gva, false);
+	const struct guarded *g = guarded_find(r, gva);
 	gpa_t gpa = page_gpa(s, page);
 	unsigned prot = SINK_R;
 
-	if (s->scan_ahead && w->exec && !w->write)
+	if (g && (g->page != page || g->version != p->version)) {	/* of what was there before */
+		exec_unguard(r, gva);
+		g = NULL;
+	}
+	if (s->scan_ahead && w->exec && !w->write && !p->writable)
 		exec_scan(s, r, page);
-	if (w->exec && (memory_flags(&s->m->mem, gpa) & PG_EXEC) && p->flips < FLIPS_MAX &&
-	    (p->scan.hard == 0 || (e && (e->prot & SINK_X) && e->page == page)))
+	if (w->exec && scan_valid(s, r, page) && !flips_too_often(p, w) && (p->scan.hard == 0 || g))
 		prot |= SINK_X;
 	if (w->write && w->dirty && !memory_flags(&s->m->mem, gpa))
 		prot |= SINK_W;

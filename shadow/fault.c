@@ -9,13 +9,22 @@
 
 #define INSN_MAX	15
 #define AROUND		16	/* pages of fault-around: the aligned window */
-#define REPEATS_MAX	4	/* of one fault before the interpreter must do it */
+#define REPEATS_MAX	4	/* of one instruction's faults before the interpreter must do it */
 
 static int finish(struct shadow *s, struct root *r)
 {
-	int err = map_flush(s, r);
+	int err = r->all_stale ? 0 : map_flush(s, r);
 
+	if (!err && r->all_stale)
+		err = root_clear(s, r);
 	return err ? err : exec_guards_apply(s, r);
+}
+
+/* The engine may have done some of it. */
+static void abandon(struct shadow *s, struct root *r)
+{
+	s->nbatch = 0;
+	r->all_stale = true;
 }
 
 struct space *shadow_enter(struct shadow *s, int *err)
@@ -28,7 +37,10 @@ struct space *shadow_enter(struct shadow *s, int *err)
 	*err = track_drain(s);
 	if (!*err)
 		*err = finish(s, r);
-	return *err ? NULL : r->space;
+	if (!*err)
+		return r->space;
+	abandon(s, r);
+	return NULL;
 }
 
 /* Maps what the guest's tables already map around gva, as far as it needs no A or D. */
@@ -63,14 +75,16 @@ static int fill(struct shadow *s, struct root *r, gva_t gva, unsigned access, bo
 	uint32_t page = (uint32_t)(off >> PAGE_SHIFT);
 	unsigned prot = page_prot(s, r, gva, &w, page);
 
-	if (exec)
+	/* A page that is one of its own tables was just changed. */
+	if (exec && (memory_flags(&s->m->mem, page_gpa(s, page)) & PG_EXEC))
 		prot = (prot | SINK_X) & ~SINK_W;
 	s->counts.fills++;
 	return map_set(s, r, gva, page, prot);
 }
 
-static enum shadow_answer failed(int *err, int code)
+static enum shadow_answer failed(struct shadow *s, int *err, int code)
 {
+	abandon(s, s->current);
 	*err = code;
 	return SHADOW_HOST;
 }
@@ -83,7 +97,7 @@ static enum shadow_answer answer(struct shadow *s, struct root *r, int code, int
 	if (!code)
 		code = finish(s, r);
 	if (code)
-		return failed(err, code);
+		return failed(s, err, code);
 	s->counts.hidden_faults++;
 	return SHADOW_RETRY;
 }
@@ -116,13 +130,22 @@ static enum shadow_answer store_fault(struct shadow *s, struct root *r, gva_t gv
 	return answer(s, r, fill(s, r, gva, ACC_WRITE, false), err);
 }
 
-static bool repeats(struct shadow *s, gva_t gva, gva_t rip)
+/* Does an instruction fault again and again on the same few pages? */
+static bool repeats(struct shadow *s, gva_t page, gva_t rip)
 {
-	if (gva == s->last_gva && rip == s->last_rip)
-		return ++s->repeats > REPEATS_MAX;
-	s->last_gva = gva;
-	s->last_rip = rip;
-	s->repeats = 0;
+	if (rip != s->last_rip) {
+		s->last_rip = rip;
+		s->nseen = s->repeats = 0;
+	}
+	for (unsigned i = 0; i < SEEN && i < s->nseen; i++) {
+		if (s->seen[i] != page)
+			continue;
+		if (++s->repeats <= REPEATS_MAX)
+			return false;
+		s->nseen = s->repeats = 0;
+		return true;
+	}
+	s->seen[s->nseen++ % SEEN] = page;
 	return false;
 }
 
@@ -140,7 +163,7 @@ enum shadow_answer shadow_fault(struct shadow *s, gva_t gva, gva_t rip, int *err
 	}
 	off = memory_offset(&s->m->mem, w.gpa);
 	if (off < 0 || at < s->sink.floor(s->sink.engine) || at >= s->sink.ceiling(s->sink.engine) ||
-	    repeats(s, gva, rip))
+	    repeats(s, at, rip))
 		return SHADOW_INTERPRET;
 
 	uint32_t page = (uint32_t)(off >> PAGE_SHIFT);
@@ -153,7 +176,7 @@ enum shadow_answer shadow_fault(struct shadow *s, gva_t gva, gva_t rip, int *err
 			s->counts.true_faults++;
 			return SHADOW_GUEST;
 		}
-		if (exec_allow(s, r, at, page)) {
+		if (exec_allow(s, r, at, &w, page)) {
 			int code = fill(s, r, at, ACC_EXEC, true);
 
 			s->scan_ahead = true;
@@ -163,7 +186,7 @@ enum shadow_answer shadow_fault(struct shadow *s, gva_t gva, gva_t rip, int *err
 			return answer(s, r, code, err);
 		}
 		if (s->failed)
-			return failed(err, s->failed);
+			return failed(s, err, s->failed);
 		/* Perhaps it was no fetch but data close behind the code. */
 		if (readable || gva == rip || (rip & PAGE_MASK) == at)
 			return SHADOW_INTERPRET;

@@ -40,14 +40,14 @@ struct chunk {
 	struct entry e[CHUNK_PAGES];
 };
 
-/* A page that is executable in this root while breakpoints guard it, as scan number
- * `version` of the page asked for. */
+/* A page that is executable in this root while breakpoints guard it: RAM page `page`, as
+ * its scan number `version` asked for. */
 struct guarded {
 	gva_t gva;
 	bool used;
 	uint8_t hard, n;
 	uint16_t at[SCAN_MAX];
-	uint32_t version;
+	uint32_t page, version;
 	uint64_t stamp;
 };
 

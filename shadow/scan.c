@@ -63,7 +63,7 @@ static bool two_byte_match(const uint8_t *p, unsigned room, unsigned classes)
 static bool is_prefix(uint8_t b, unsigned classes)
 {
 	switch (b) {
-	case 0x66: case 0x67: case 0xf0: case 0xf2: case 0xf3:
+	case 0x66: case 0x67: case 0xf2: case 0xf3:	/* LOCK makes all of them trap */
 	case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65:
 		return true;
 	}

@@ -6,6 +6,9 @@
  *
  * The root that is about to run is brought up to date at once. In the others the
  * pages concerned are only marked stale: most belong to processes that are exiting.
+ *
+ * What holds while user code runs: in its root no entry is stale. What holds always: each
+ * table on the way to an entry that is not stale has a use, so a change cannot go unnoticed.
  */
 #include <stdlib.h>
 
@@ -49,8 +52,9 @@ static void use_add(struct shadow *s, gpa_t table, struct root *r, gva_t base, u
 		return;
 	}
 	*u = (struct use){ .next = *head, .table = table, .root = r, .base = base,
-			   .level = (uint8_t)level };
+			   .level = (uint8_t)level, .next_of_root = r->uses };
 	*head = u;
+	r->uses = u;
 	s->nuses++;
 	memory_set_flags(&s->m->mem, table, PG_TABLE);
 }
@@ -66,48 +70,98 @@ void track_walk(struct shadow *s, struct root *r, gva_t gva, const struct walk *
 	}
 }
 
-/* Drops the uses for which match() holds; a table that nobody uses is a page again. */
-static void uses_drop(struct shadow *s, const struct root *r, gva_t base, uint64_t size, unsigned level)
+/* The last use gone, a table is a page like any other. */
+static void use_unlink(struct shadow *s, const struct use *gone)
 {
-	for (unsigned h = 0; h < USE_HASH; h++)
-		for (struct use **p = &s->uses[h], *u; (u = *p);) {
-			if (u->root != r || u->level < level || u->base - base >= size) {
-				p = &u->next;
-				continue;
-			}
+	bool other = false;
+
+	for (struct use **p = &s->uses[use_hash(gone->table)], *u; (u = *p);) {
+		if (u == gone) {
 			*p = u->next;
-			free(u);
-			s->nuses--;
+			continue;
 		}
+		other |= u->table == gone->table;
+		p = &u->next;
+	}
+	if (!other)
+		memory_clear_flags(&s->m->mem, gone->table, PG_TABLE);
+	s->nuses--;
 }
 
-void track_forget(struct shadow *s, const struct root *r)
+/* Drops the uses of r at this level or deeper that begin in the region. */
+static void uses_drop(struct shadow *s, struct root *r, gva_t base, uint64_t size, unsigned level)
+{
+	for (struct use **p = &r->uses, *u; (u = *p);) {
+		if (u->level < level || u->base - base >= size) {
+			p = &u->next_of_root;
+			continue;
+		}
+		*p = u->next_of_root;
+		use_unlink(s, u);
+		free(u);
+	}
+}
+
+void track_forget(struct shadow *s, struct root *r)
 {
 	uses_drop(s, r, 0, ~0ull, 0);
 }
 
 /* --- Noting ------------------------------------------------------------------------ */
 
+/* The region that the entry at `at` serves in its use u. False: not the user's. */
+static bool use_region(const struct use *u, gpa_t at, gva_t *gva, unsigned *shift)
+{
+	enum paging_mode mode = root_mode(u->root);
+
+	*shift = modes[mode].shift[u->level];
+	*gva = u->base + ((gva_t)((at & ~PAGE_MASK) / modes[mode].entry_size) << *shift);
+	return !(*gva >> (mode == PAGING_4LEVEL ? 47 : 32));
+}
+
+static void mark_region(struct shadow *s, struct root *r, gva_t gva, unsigned shift)
+{
+	struct entry *e = shift == PAGE_SHIFT ? root_entry(r, gva, false) : NULL;
+
+	if (shift != PAGE_SHIFT)
+		root_each(r, gva, 1ull << shift, entry_mark_stale, s);
+	else if (e && e->prot)
+		entry_mark_stale(s, r, gva, e);
+}
+
+/* Makes room by marking now instead of looking later. */
+static void ring_spill(struct shadow *s)
+{
+	unsigned shift;
+	gva_t gva;
+
+	for (unsigned i = 0; i < s->ring_len; i++) {
+		gpa_t table = s->ring[i] & PAGE_MASK;
+
+		for (struct use *u = s->uses[use_hash(table)]; u; u = u->next)
+			if (u->table == table && use_region(u, s->ring[i], &gva, &shift))
+				mark_region(s, u->root, gva, shift);
+	}
+	s->ring_len = 0;
+}
+
 void shadow_stored(void *self, gpa_t gpa, unsigned len, unsigned flags)
 {
 	struct shadow *s = self;
+	uint32_t page = (uint32_t)(memory_offset(&s->m->mem, gpa) >> PAGE_SHIFT);
 
-	if (flags & PG_EXEC) {
-		int64_t off = memory_offset(&s->m->mem, gpa);
-
-		exec_revoke(s, (uint32_t)(off >> PAGE_SHIFT));
-		s->pages[off >> PAGE_SHIFT].flips = 0;
-	}
+	if (flags & PG_EXEC)
+		exec_revoke(s, page);
+	if (s->m->cpu->cpl != 3)
+		s->pages[page].flips = 0;
 	if (!(flags & PG_TABLE) || s->in_walk)
 		return;
 	s->counts.table_writes++;
 	for (gpa_t a = gpa & ~3ull; a < gpa + len; a += 4) {
 		if (s->ring_len && s->ring[s->ring_len - 1] == a)
 			continue;
-		if (s->ring_len == RING_SIZE) {
-			s->ring_overflow = true;
-			return;
-		}
+		if (s->ring_len == RING_SIZE)
+			ring_spill(s);
 		s->ring[s->ring_len++] = a;
 	}
 }
@@ -138,29 +192,21 @@ int revalidate(struct shadow *s, struct root *r, gva_t gva, bool prefill)
 	if (paging_walk(&s->m->mem, &c, gva, &w) || !w.user ||
 	    (off = memory_offset(&s->m->mem, w.gpa)) < 0)
 		return e && e->prot ? map_drop(s, r, gva) : 0;
-	/* A page that was not accessed yet must fault, so that the A bit gets set. */
-	if (w.depth && !(w.value[w.depth - 1] & PTE_A))
-		return e && e->prot ? map_drop(s, r, gva) : 0;
+	/* What was not accessed yet must fault, so that the A bits get set. */
+	for (unsigned i = root_mode(r) == PAGING_PAE; i < w.depth; i++)
+		if (!(w.value[i] & PTE_A))
+			return e && e->prot ? map_drop(s, r, gva) : 0;
 
 	uint32_t page = (uint32_t)(off >> PAGE_SHIFT);
 
 	if (!(e && e->prot)) {
-		if (gva < s->sink.floor(s->sink.engine) || gva >= s->sink.ceiling(s->sink.engine))
+		if (gva < s->sink.floor(s->sink.engine) || gva >= s->sink.ceiling(s->sink.engine) ||
+		    r->runs + 2 > s->max_runs || r->nchunks == CHUNKS_MAX)
 			return 0;
 		s->counts.prefilled++;
 	}
 	track_walk(s, r, gva, &w);
 	return map_set(s, r, gva, page, page_prot(s, r, gva, &w, page));
-}
-
-static void mark_stale(struct shadow *s, struct root *r, gva_t gva, struct entry *e)
-{
-	(void)s;
-	(void)gva;
-	if (!e->stale) {
-		e->stale = true;
-		r->stale++;
-	}
 }
 
 static void revalidate_one(struct shadow *s, struct root *r, gva_t gva, struct entry *e)
@@ -170,83 +216,82 @@ static void revalidate_one(struct shadow *s, struct root *r, gva_t gva, struct e
 		s->failed = revalidate(s, r, gva, false);
 }
 
-static void revalidate_stale(struct shadow *s, struct root *r, gva_t gva, struct entry *e)
+/* Nothing of it is left to use: gone before its tables become ordinary pages. */
+static void root_forget(struct shadow *s, struct root *r)
 {
-	if (e->stale)
-		revalidate_one(s, r, gva, e);
+	track_forget(s, r);
+	r->all_stale = true;
 }
 
 /* The entry at `at` changed, in its use u. */
-static void drain_use(struct shadow *s, struct use u, gpa_t at)
+static void drain_use(struct shadow *s, const struct use *u, gpa_t at)
 {
-	enum paging_mode mode = root_mode(u.root);
-	unsigned shift = modes[mode].shift[u.level];
-	gva_t gva = u.base + ((gva_t)((at & ~PAGE_MASK) / modes[mode].entry_size) << shift);
+	struct root *r = u->root;
+	unsigned shift;
+	gva_t gva;
 
-	if (mode == PAGING_4LEVEL && gva >> 47)
-		return;		/* the upper half is not the user's */
-	if (mode != PAGING_4LEVEL && gva >> 32)
+	if (r->all_stale || !use_region(u, at, &gva, &shift))
 		return;
-	if (u.root != s->current) {
-		struct entry *e = shift == PAGE_SHIFT ? root_entry(u.root, gva, false) : NULL;
-
-		if (shift != PAGE_SHIFT)
-			root_each(u.root, gva, 1ull << shift, mark_stale, s);
-		else if (e && e->prot)
-			mark_stale(s, u.root, gva, e);
-		return;
+	/* Whatever is mapped in the region is walked again before it is used. */
+	if (shift != PAGE_SHIFT)
+		uses_drop(s, r, gva, 1ull << shift, u->level + 1u);
+	if (r != s->current) {
+		mark_region(s, r, gva, shift);
+		if (r->stale == r->mapped)
+			root_forget(s, r);
+	} else if (shift == PAGE_SHIFT) {
+		s->failed = revalidate(s, r, gva, true);
+	} else {
+		root_each(r, gva, 1ull << shift, revalidate_one, s);
 	}
-	if (shift == PAGE_SHIFT)
-		s->failed = revalidate(s, u.root, gva, true);
-	else
-		root_each(u.root, gva, 1ull << shift, revalidate_one, s);
 }
 
-static void drain_entry(struct shadow *s, gpa_t at)
+/* before: the entry drained just before; the halves of 64-bit entries come in pairs. */
+static void drain_entry(struct shadow *s, gpa_t at, gpa_t before)
 {
 	gpa_t table = at & PAGE_MASK;
+	bool half = (at ^ before) < 8;
 	struct use found[64];
 	unsigned n = 0;
-	bool any = false;
 
-	/* Copied, since revalidating adds uses. */
-	for (struct use *u = s->uses[use_hash(table)]; u; u = u->next)
-		if (u->table == table) {
-			any = true;
-			if (n < ARRAY_LEN(found))
-				found[n++] = *u;
-			else
-				u->root->all_stale = true;
-		}
-	for (unsigned i = 0; i < n && !s->failed; i++)
-		drain_use(s, found[i], at);
-	if (!any)
-		memory_clear_flags(&s->m->mem, table, PG_TABLE);
-}
-
-static void write_protect(struct shadow *s, struct root *r, gva_t gva, struct entry *e)
-{
-	if (!s->failed && (e->prot & SINK_W) && memory_flags(&s->m->mem, page_gpa(s, e->page)))
-		s->failed = map_set(s, r, gva, e->page, e->prot & ~SINK_W);
-}
-
-static void drop_exec(struct shadow *s, struct root *r, gva_t gva, struct entry *e)
-{
-	if (!s->failed && (e->prot & SINK_X) &&
-	    !(memory_flags(&s->m->mem, page_gpa(s, e->page)) & PG_EXEC))
-		s->failed = map_set(s, r, gva, e->page, e->prot & ~SINK_X);
-}
-
-/* Other roots learn of it through staleness; the one that runs next, now. */
-static void sweep(struct shadow *s, void (*fn)(struct shadow *, struct root *, gva_t, struct entry *))
-{
-	for (unsigned i = 0; i < s->max_roots; i++) {
-		struct root *r = &s->roots[i];
-
-		if (r->stamp && r != s->current)
-			root_each(r, 0, ~0ull, mark_stale, s);
+	/* Copied, since revalidating adds and drops uses. */
+	for (struct use *u = s->uses[use_hash(table)]; u; u = u->next) {
+		if (u->table != table || (half && modes[root_mode(u->root)].entry_size == 8))
+			continue;
+		if (n < ARRAY_LEN(found))
+			found[n++] = *u;
+		else
+			u->root->all_stale = true;
 	}
-	root_each(s->current, 0, ~0ull, fn, s);
+	for (unsigned i = 0; i < n && !s->failed; i++)
+		drain_use(s, &found[i], at);
+}
+
+/* A page that was mapped writable got flags; one that was mapped executable lost PG_EXEC. */
+static void sweep_entry(struct shadow *s, struct root *r, gva_t gva, struct entry *e)
+{
+	unsigned flags, wrong = 0;
+
+	if (s->failed || e->stale)
+		return;
+	flags = memory_flags(&s->m->mem, page_gpa(s, e->page));
+	if (flags)
+		wrong |= e->prot & SINK_W;
+	if (!(flags & PG_EXEC))
+		wrong |= e->prot & SINK_X;
+	if (!wrong)
+		return;
+	if (r != s->current)
+		entry_mark_stale(s, r, gva, e);
+	else
+		s->failed = map_set(s, r, gva, e->page, e->prot & ~wrong);
+}
+
+static void sweep(struct shadow *s)
+{
+	for (unsigned i = 0; i < s->max_roots; i++)
+		if (s->roots[i].stamp && !s->roots[i].all_stale)
+			root_each(&s->roots[i], 0, ~0ull, sweep_entry, s);
 }
 
 int track_drain(struct shadow *s)
@@ -254,27 +299,20 @@ int track_drain(struct shadow *s)
 	struct root *r = s->current;
 
 	s->failed = 0;
-	if (s->ring_overflow || s->nuses > USES_MAX) {
+	if (s->nuses > USES_MAX)
 		for (unsigned i = 0; i < s->max_roots; i++)
-			s->roots[i].all_stale = true;
-		s->ring_overflow = false;
-		s->ring_len = 0;
-	}
+			root_forget(s, &s->roots[i]);
 	for (unsigned i = 0; i < s->ring_len && !s->failed; i++)
-		drain_entry(s, s->ring[i]);
+		drain_entry(s, s->ring[i], i ? s->ring[i - 1] : ~0ull);
 	s->ring_len = 0;
 	if (!s->failed && (r->all_stale || (r->stale && r->stale == r->mapped)))
 		s->failed = root_clear(s, r);
 	if (!s->failed && r->stale)
-		root_each(r, 0, ~0ull, revalidate_stale, s);
+		root_each_stale(r, revalidate_one, s);
 	/* After the above: revalidating may have read tables that were mapped writable. */
-	if (!s->failed && s->protect_all) {
-		s->protect_all = false;
-		sweep(s, write_protect);
-	}
-	if (!s->failed && s->unscan_any) {
-		s->unscan_any = false;
-		sweep(s, drop_exec);
+	if (!s->failed && (s->protect_all || s->unscan_any)) {
+		s->protect_all = s->unscan_any = false;
+		sweep(s);
 	}
 	return s->failed;
 }

@@ -52,6 +52,8 @@ enum power vmm_run(struct vmm *vmm)
 	vmm->started = host_now();
 	while (m->power == POWER_ON) {
 		take_requests(m);
+		if (m->power != POWER_ON)
+			break;		/* nothing else would end an idle wait */
 		int64_t next = clock_run(&m->clock);
 		int64_t before = host_now();
 
