@@ -131,6 +131,8 @@ static void exec_scan(struct shadow *s, const struct root *r, uint32_t page)
 	p->rex = r->key.efer & EFER_LMA;
 	if (p->rex)
 		how.classes |= SCAN_REX;
+	if (cpu_code64(s->m->cpu) && !(how.classes & SCAN_STRICT))
+		how.classes &= ~(unsigned)SCAN_ENTRY;	/* 64-bit SYSCALL traps */
 	scan_page(memory_hva(&s->m->mem, gpa), &how, &p->scan);
 	p->version++;
 	s->counts.pages_scanned++;

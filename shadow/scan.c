@@ -8,7 +8,7 @@
 struct pattern { uint16_t class; uint8_t first, second, mask, value; };
 
 /* First bytes of the default set. */
-static const bool interesting[256] = { [0x0f] = true, [0x8e] = true, [0x9a] = true, [0xea] = true };
+static const bool interesting[256] = { [0x0f] = true, [0x8c] = true, [0x8e] = true, [0x9a] = true, [0xea] = true };
 
 static const struct pattern patterns[] = {
 #define SCAN(class, first, second, mask, value)	{ class, first, second, mask, value },
@@ -38,7 +38,9 @@ static bool one_byte_match(const uint8_t *p, unsigned room, unsigned classes)
 		if (!(classes & SCAN_FSGS))
 			return false;
 		return room < 7 || host_code_selector(p + 3) || host_code_selector(p + 5);
-	case 0x8c: case 0x06: case 0x0e: case 0x16: case 0x1e:
+	case 0x8c:
+		return (classes & SCAN_STRICT) || ((classes & SCAN_FSGS) && room >= 2 && p[1] >= 0xc0);
+	case 0x06: case 0x0e: case 0x16: case 0x1e:
 		return classes & SCAN_STRICT;
 	}
 	return false;
@@ -97,6 +99,7 @@ static void add(struct scan *out, unsigned off, bool hard)
  */
 #define WINDOW	64
 #define NEAR	16
+#define PREFIXES_MAX	14
 
 static bool is_boundary(const uint8_t *page, unsigned off, const struct scan_how *how, bool code64)
 {
@@ -128,6 +131,8 @@ static bool is_hard(const uint8_t *page, unsigned off, const struct scan_how *ho
 		return false;
 	if ((how->classes & SCAN_STRICT) || !how->length)
 		return true;
+	if (page[off] == 0x8c)	/* shows a selector's table indicator, no more */
+		return false;
 	return is_boundary(page, off, how, false) ||
 	       ((how->classes & SCAN_REX) && is_boundary(page, off, how, true));
 }
@@ -145,10 +150,22 @@ void scan_page(const uint8_t page[PAGE_SIZE], const struct scan_how *how, struct
 			continue;
 		if (!(*p == 0x0f ? two_byte_match(p, room, classes) : one_byte_match(p, room, classes)))
 			continue;
-		add(out, off, is_hard(page, off, how));
+		/* Nice to have where it is one, worth nothing where it is not. */
+		if (*p == 0x8c && !(classes & SCAN_STRICT) && how->length &&
+		    !is_boundary(page, off, how, false))
+			continue;
+
+		bool hard = is_hard(page, off, how);
+		unsigned k = off;
+
+		add(out, off, hard);
 		/* A breakpoint fires at the first byte of an instruction: any run of
 		 * prefixes in front may be part of it. */
-		for (unsigned k = off; k-- > 0 && off - k < 14 && is_prefix(page[k], classes);)
-			add(out, k, is_hard(page, k, how));
+		for (; k > 0 && off - k < PREFIXES_MAX && is_prefix(page[k - 1], classes); k--)
+			add(out, k - 1, is_hard(page, k - 1, how));
+		/* Prefixes on the page before cannot be guarded from here. Loads of FS and
+		 * GS are audited at every exit too, so those may pass. */
+		if (k == 0 && hard && (*p == 0x0f || (classes & SCAN_STRICT)))
+			out->hard = SCAN_MAX + 1;
 	}
 }

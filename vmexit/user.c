@@ -68,11 +68,15 @@ static enum next classify(struct vmm *vmm, const struct direct_exit *x)
 		vmm->guards_hit++;
 		return resolve(vmm);
 	case DEXIT_SYSCALL:
-		if (!x->rip_known) {
+		if (x->rip_known)
+			return resolve(vmm);
+		/* AMD processors enter by SYSCALL from 32-bit code, which guests do not have
+		 * there; Intel's by SYSENTER, which keeps no return address anyway. */
+		if (__builtin_cpu_is("amd"))
+			interp_raise_soft(vmm->interp, VEC_UD, false, 0);
+		else
 			interp_sysenter(vmm->interp);
-			return NEXT_AGAIN;
-		}
-		return resolve(vmm);
+		return NEXT_AGAIN;
 	case DEXIT_INTN:
 	case DEXIT_TRAP:
 		return resolve(vmm);
