@@ -103,9 +103,9 @@ static void run_destroy(struct run *r)
 	console_stop(r->console);
 	if (r->vmm)
 		vmm_destroy(r->vmm);
-	if (r->made) {
-		chardev_close(r->machine.console);
+	if (r->made) {	/* the serial port writes what it has left */
 		machine_destroy(&r->machine);
+		chardev_close(r->machine.console);
 	}
 	boot_close(r->boot);
 	options_free(&r->options);

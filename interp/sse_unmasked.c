@@ -166,7 +166,8 @@ static void dot_product(struct interp *v, __m128i a, __m128i b, bool wide)
 
 void sse_unmasked(struct interp *v, uint32_t flags, __m128i b, unsigned kind)
 {
-	__m128i a = xmm_get(v, v->op->a);
+	/* A conversion to a general register names that one, and has no first operand. */
+	__m128i a = xmm_get(v, v->op->a & 15);
 
 	if ((kind & SSE_OP) == SSE_DP)
 		dot_product(v, a, b, kind & SSE_WIDE);

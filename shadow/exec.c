@@ -120,19 +120,43 @@ static bool scan_valid(const struct shadow *s, const struct root *r, uint32_t pa
 	       (s->pages[page].rex || !(r->key.efer & EFER_LMA));
 }
 
+static struct scan_how scan_how(const struct shadow *s, const struct root *r)
+{
+	struct scan_how how = s->scan;
+
+	if (r->key.efer & EFER_LMA)
+		how.classes |= SCAN_REX;
+	if (cpu_code64(s->m->cpu) && !(how.classes & SCAN_STRICT))
+		how.classes &= ~(unsigned)SCAN_ENTRY;	/* 64-bit SYSCALL traps */
+	return how;
+}
+
+/* Two pages of which a sensitive instruction has a piece each are never executable at
+ * once: its fetch faults in the middle, and it is interpreted. */
+static bool is_joint(const struct shadow *s, struct root *r, gva_t gva, uint32_t page)
+{
+	const struct entry *below = root_entry(r, gva - PAGE_SIZE, false);
+	const struct entry *above = root_entry(r, gva + PAGE_SIZE, false);
+	const uint8_t *ram = s->m->mem.ram;
+	struct scan_how how = scan_how(s, r);
+
+	return (below && (below->prot & SINK_X) &&
+		scan_joint(ram + ((uint64_t)below->page << PAGE_SHIFT),
+			   ram + ((uint64_t)page << PAGE_SHIFT), &how)) ||
+	       (above && (above->prot & SINK_X) &&
+		scan_joint(ram + ((uint64_t)page << PAGE_SHIFT),
+			   ram + ((uint64_t)above->page << PAGE_SHIFT), &how));
+}
+
 static void exec_scan(struct shadow *s, const struct root *r, uint32_t page)
 {
 	struct page *p = &s->pages[page];
-	struct scan_how how = s->scan;
+	struct scan_how how = scan_how(s, r);
 	gpa_t gpa = page_gpa(s, page);
 
 	if (scan_valid(s, r, page))
 		return;
-	p->rex = r->key.efer & EFER_LMA;
-	if (p->rex)
-		how.classes |= SCAN_REX;
-	if (cpu_code64(s->m->cpu) && !(how.classes & SCAN_STRICT))
-		how.classes &= ~(unsigned)SCAN_ENTRY;	/* 64-bit SYSCALL traps */
+	p->rex = how.classes & SCAN_REX;
 	scan_page(memory_hva(&s->m->mem, gpa), &how, &p->scan);
 	p->version++;
 	s->counts.pages_scanned++;
@@ -153,7 +177,7 @@ bool exec_allow(struct shadow *s, struct root *r, gva_t gva, const struct walk *
 	if (flips_too_often(p, w))
 		return false;
 	exec_scan(s, r, page);
-	if (p->scan.hard > SCAN_MAX) {
+	if (p->scan.hard > SCAN_MAX || is_joint(s, r, gva, page)) {
 		s->counts.pages_refused++;
 		return false;
 	}
@@ -205,7 +229,8 @@ unsigned page_prot(struct shadow *s, struct root *r, gva_t gva, const struct wal
 	}
 	if (s->scan_ahead && w->exec && !w->write && !p->writable)
 		exec_scan(s, r, page);
-	if (w->exec && scan_valid(s, r, page) && !flips_too_often(p, w) && (p->scan.hard == 0 || g))
+	if (w->exec && scan_valid(s, r, page) && !flips_too_often(p, w) && (p->scan.hard == 0 || g) &&
+	    !is_joint(s, r, gva, page))
 		prot |= SINK_X;
 	if (w->write && w->dirty && !memory_flags(&s->m->mem, gpa))
 		prot |= SINK_W;

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The scanner's inner loop. Nearly every page has some 0F and 8E bytes, so the first
- * pass looks at one byte in a table; only the few that remain are matched.
+ * The scanner's inner loop. Nearly every page has some 0F and 8E bytes, so a first pass
+ * finds those, 16 bytes at a time; only they are matched, and only matches are voted on.
  */
+#include <emmintrin.h>
+#include <string.h>
+
 #include "shadow/scan.h"
 
-struct pattern { uint16_t class; uint8_t first, second, mask, value; };
+#define INSN_MAX	15
+#define PREFIXES_MAX	14
+#define PATTERN_MAX	8
 
-/* First bytes of the default set. */
-static const bool interesting[256] = { [0x0f] = true, [0x8c] = true, [0x8e] = true, [0x9a] = true, [0xea] = true };
+struct pattern { uint16_t class; uint8_t first, second, mask, value; };
 
 static const struct pattern patterns[] = {
 #define SCAN(class, first, second, mask, value)	{ class, first, second, mask, value },
@@ -29,37 +33,38 @@ static bool host_code_selector(const uint8_t *p)
  * that the host has and the guest may not; the pointer is 16:16 or 16:32. MOV r/m, Sreg
  * (8C) and PUSH of the old four (06 0E 16 1E) for --strict.
  */
-static bool one_byte_match(const uint8_t *p, unsigned room, unsigned classes)
+static unsigned one_byte_match(const uint8_t *p, unsigned classes)
 {
 	switch (p[0]) {
 	case 0x8e:
-		return (classes & SCAN_FSGS) && (room < 2 || (p[1] & 0x30) == 0x20);
+		return (classes & SCAN_FSGS) && (p[1] & 0x30) == 0x20 ? 2 : 0;
 	case 0xea: case 0x9a:
 		if (!(classes & SCAN_FSGS))
-			return false;
-		return room < 7 || host_code_selector(p + 3) || host_code_selector(p + 5);
+			return 0;
+		return host_code_selector(p + 3) ? 5 : host_code_selector(p + 5) ? 7 : 0;
 	case 0x8c:
-		return (classes & SCAN_STRICT) || ((classes & SCAN_FSGS) && room >= 2 && p[1] >= 0xc0);
+		return (classes & SCAN_STRICT) || ((classes & SCAN_FSGS) && p[1] >= 0xc0) ? 2 : 0;
 	case 0x06: case 0x0e: case 0x16: case 0x1e:
-		return classes & SCAN_STRICT;
+		return classes & SCAN_STRICT ? 1 : 0;
 	}
-	return false;
+	return 0;
 }
 
-static bool two_byte_match(const uint8_t *p, unsigned room, unsigned classes)
+static unsigned two_byte_match(const uint8_t *p, unsigned classes)
 {
 	for (size_t i = 0; i < ARRAY_LEN(patterns); i++) {
 		const struct pattern *t = &patterns[i];
 
-		if (!(t->class & classes))
-			continue;
-		if (room >= 2 && p[1] != t->second)
-			continue;
-		if (room >= 3 && t->mask && (p[2] & t->mask) != t->value)
-			continue;
-		return true;
+		if ((t->class & classes) && p[1] == t->second && (p[2] & t->mask) == t->value)
+			return t->mask ? 3 : 2;
 	}
-	return false;
+	return 0;
+}
+
+/* How many bytes say that a sensitive opcode is at p; 0: it is none. Reads PATTERN_MAX. */
+static unsigned match(const uint8_t *p, unsigned classes)
+{
+	return *p == 0x0f ? two_byte_match(p, classes) : one_byte_match(p, classes);
 }
 
 static bool is_prefix(uint8_t b, unsigned classes)
@@ -96,18 +101,19 @@ static void add(struct scan *out, unsigned off, bool hard)
  * (a displacement, the second byte of JLE), and only four can be guarded. Decoding
  * from many places in front of it settles it: x86 code falls into step within a few
  * instructions, so nearly all ways meet at a true boundary, and nearly none elsewhere.
+ * One in eight is enough: to miss an instruction is worse than to guard a byte too many
+ * (measured in docs/scanner.md).
  */
 #define WINDOW	64
-#define NEAR	16
-#define PREFIXES_MAX	14
-
+#define NEAR	24	/* ways that begin nearer have had no time to fall into step */
+#define FEW	16	/* ways that cannot tell */
 static bool is_boundary(const uint8_t *page, unsigned off, const struct scan_how *how, bool code64)
 {
 	unsigned first = off > WINDOW ? off - WINDOW : 0, land = 0, total = 0;
 	bool lands[WINDOW + 1] = { false };
 
-	if (off < 2 * NEAR)
-		return true;	/* too few ways to tell */
+	if (off < NEAR + FEW)
+		return true;
 	for (unsigned at = off; at-- > first;) {
 		unsigned n = how->length(how->arg, page + at, (unsigned)PAGE_SIZE - at, code64);
 
@@ -117,55 +123,95 @@ static bool is_boundary(const uint8_t *page, unsigned off, const struct scan_how
 		if (off - at >= NEAR) {
 			total++;
 			land += lands[at - first];
+			if (land * 8 >= WINDOW - NEAR)
+				return true;
 		}
 	}
-	return land * 4 >= total;
+	return land * 8 >= total;
 }
 
-/* SYSCALL is harmless in 64-bit code, which is full of it: a guard is nice to have. In
- * 32-bit code it loses RIP on some hosts, and cannot be told from SYSENTER. */
-static bool is_hard(const uint8_t *page, unsigned off, const struct scan_how *how)
+static bool is_start(const uint8_t *page, unsigned off, const struct scan_how *how)
 {
-	if ((how->classes & SCAN_REX) && off + 1 < PAGE_SIZE && page[off] == 0x0f &&
-	    page[off + 1] == 0x05)
-		return false;
-	if ((how->classes & SCAN_STRICT) || !how->length)
-		return true;
-	if (page[off] == 0x8c)	/* shows a selector's table indicator, no more */
-		return false;
-	return is_boundary(page, off, how, false) ||
+	return (how->classes & SCAN_STRICT) || !how->length || is_boundary(page, off, how, false) ||
 	       ((how->classes & SCAN_REX) && is_boundary(page, off, how, true));
 }
 
+/*
+ * Of these a guard is nice to have. SYSCALL is harmless in 64-bit code, which is full of
+ * it; in 32-bit code it loses RIP on some hosts, and cannot be told from SYSENTER. MOV r,
+ * Sreg shows a selector's table indicator, no more.
+ */
+static bool is_mild(const uint8_t *p, unsigned classes)
+{
+	if ((classes & SCAN_REX) && p[0] == 0x0f && p[1] == 0x05)
+		return true;
+	return p[0] == 0x8c && !(classes & SCAN_STRICT);
+}
+
+static void scan_at(const uint8_t *page, unsigned off, const struct scan_how *how, struct scan *out)
+{
+	static const unsigned last = PAGE_SIZE - PATTERN_MAX;
+	unsigned classes = how->classes, k = off, n;
+	uint8_t end[2 * PATTERN_MAX] = { 0 };
+	const uint8_t *p = page + off;
+	bool mild;
+
+	if (off > last)
+		p = (uint8_t *)memcpy(end, page + last, PATTERN_MAX) + (off - last);
+	n = match(p, classes);
+	if (!n || off + n > PAGE_SIZE)
+		return;		/* what crosses the end is scan_joint()'s */
+	mild = is_mild(p, classes);
+	/* Nice to have where it is one, worth nothing where it is not. */
+	if (*p == 0x8c && mild && !is_start(page, off, how))
+		return;
+	add(out, off, !mild && is_start(page, off, how));
+	/* A breakpoint fires at the first byte of an instruction: any run of prefixes in
+	 * front may be part of it. */
+	for (; k > 0 && off - k < PREFIXES_MAX && is_prefix(page[k - 1], classes); k--)
+		add(out, k - 1, !mild && is_start(page, k - 1, how));
+}
+
+bool scan_joint(const uint8_t *page, const uint8_t *next, const struct scan_how *how)
+{
+	uint8_t b[INSN_MAX + PREFIXES_MAX + PATTERN_MAX + 1];
+
+	memcpy(b, page + PAGE_SIZE - INSN_MAX, INSN_MAX);
+	memcpy(b + INSN_MAX, next, sizeof(b) - INSN_MAX);
+	for (unsigned off = 0; off <= INSN_MAX + PREFIXES_MAX; off++) {
+		unsigned n = match(b + off, how->classes), k = off;
+
+		if (!n || off + n <= INSN_MAX || is_mild(b + off, how->classes))
+			continue;
+		for (;; k--) {
+			if (k < INSN_MAX && is_start(page, (unsigned)PAGE_SIZE - INSN_MAX + k, how))
+				return true;
+			if (!k || off - k == PREFIXES_MAX || !is_prefix(b[k - 1], how->classes))
+				break;
+		}
+	}
+	return false;
+}
+
+/* Which of 16 bytes can begin a pattern of the default set. */
+static unsigned interesting(const uint8_t *p)
+{
+	static const uint8_t firsts[] = { 0x0f, 0x8c, 0x8e, 0x9a, 0xea };
+	__m128i x = _mm_loadu_si128((const __m128i *)p), hit = _mm_setzero_si128();
+
+	for (size_t i = 0; i < sizeof(firsts); i++)
+		hit = _mm_or_si128(hit, _mm_cmpeq_epi8(x, _mm_set1_epi8((char)firsts[i])));
+	return (unsigned)_mm_movemask_epi8(hit);
+}
+
+/* Budget of the pass over all bytes: 1 us. */
 void scan_page(const uint8_t page[PAGE_SIZE], const struct scan_how *how, struct scan *out)
 {
-	unsigned classes = how->classes;
-
 	*out = (struct scan){ 0 };
-	for (unsigned off = 0; off < PAGE_SIZE && out->hard <= SCAN_MAX; off++) {
-		const uint8_t *p = page + off;
-		unsigned room = (unsigned)PAGE_SIZE - off;
+	for (unsigned at = 0; at < PAGE_SIZE; at += 16) {
+		unsigned m = how->classes & SCAN_STRICT ? 0xffff : interesting(page + at);
 
-		if (likely(!interesting[*p]) && likely(!(classes & SCAN_STRICT)))
-			continue;
-		if (!(*p == 0x0f ? two_byte_match(p, room, classes) : one_byte_match(p, room, classes)))
-			continue;
-		/* Nice to have where it is one, worth nothing where it is not. */
-		if (*p == 0x8c && !(classes & SCAN_STRICT) && how->length &&
-		    !is_boundary(page, off, how, false))
-			continue;
-
-		bool hard = is_hard(page, off, how);
-		unsigned k = off;
-
-		add(out, off, hard);
-		/* A breakpoint fires at the first byte of an instruction: any run of
-		 * prefixes in front may be part of it. */
-		for (; k > 0 && off - k < PREFIXES_MAX && is_prefix(page[k - 1], classes); k--)
-			add(out, k - 1, is_hard(page, k - 1, how));
-		/* Prefixes on the page before cannot be guarded from here. Loads of FS and
-		 * GS are audited at every exit too, so those may pass. */
-		if (k == 0 && hard && (*p == 0x0f || (classes & SCAN_STRICT)))
-			out->hard = SCAN_MAX + 1;
+		for (; m && out->hard <= SCAN_MAX; m &= m - 1)
+			scan_at(page, at + (unsigned)__builtin_ctz(m), how, out);
 	}
 }

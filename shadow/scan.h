@@ -30,12 +30,13 @@ typedef unsigned insn_length_fn(void *arg, const uint8_t *p, unsigned avail, boo
 
 struct scan_how {
 	unsigned classes;		/* enum scan_class */
-	insn_length_fn *length;		/* NULL: every match is hard */
+	insn_length_fn *length;		/* NULL: every match is taken for one */
 	void *arg;
 };
 
-/* A pattern that begins in the last bytes and could be completed by whatever page
- * follows counts. */
+/* Finds what lies within the page. */
 void scan_page(const uint8_t page[PAGE_SIZE], const struct scan_how *how, struct scan *out);
+/* Does a sensitive instruction begin in `page` and go on in `next`, which follows it? */
+bool scan_joint(const uint8_t *page, const uint8_t *next, const struct scan_how *how);
 
 #endif

@@ -456,6 +456,8 @@ static void forget_pointers(unsigned mnem, struct state *h, struct state *g)
 	memcpy(&sw, h->fx + 2, 2);
 	if (!(sw & SW_ES) || memcmp(h->fx + 6, none, sizeof(none)) == 0)
 		memcpy(h->fx + 6, g->fx + 6, 18);
+	else if (memcmp(h->fx + 16, none, 8) == 0)	/* it came before the instruction */
+		memcpy(h->fx + 16, g->fx + 16, 8);
 	if (mnem == M_FNSTENV || mnem == M_FNSAVE)
 		memcpy(h->mem + 64 + 12, g->mem + 64 + 12, 16);
 	if (mnem == M_FXSAVE || mnem == M_FXSAVE64)

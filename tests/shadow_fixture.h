@@ -246,6 +246,9 @@ static inline void check_space(const struct space *sp)
 		if (prot & SINK_X) {
 			MUST(w.exec && (flags & PG_EXEC));
 			check_guards(sp, gva, memory_hva(&machine.mem, w.gpa));
+			if (i % AREA_PAGES && (sp->prot[i - 1] & SINK_X))
+				MUST(!scan_joint(machine.mem.ram + sp->off[i - 1],
+						 machine.mem.ram + sp->off[i], &shadow->scan));
 		}
 	}
 }
