@@ -84,8 +84,8 @@ static void add(struct scan *out, unsigned off, bool hard)
 			out->at[out->hard + out->soft++] = (uint16_t)off;
 		return;
 	}
-	if (out->hard == SCAN_MAX) {
-		out->hard++;	/* one too many says it all */
+	if (out->hard >= SCAN_MAX) {
+		out->hard = SCAN_MAX + 1;	/* one too many says it all */
 		return;
 	}
 	/* Soft ones make room, the last first. */
