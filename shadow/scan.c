@@ -139,13 +139,14 @@ static bool is_start(const uint8_t *page, unsigned off, const struct scan_how *h
 /*
  * Of these a guard is nice to have. SYSCALL is harmless in 64-bit code, which is full of
  * it; in 32-bit code it loses RIP on some hosts, and cannot be told from SYSENTER. MOV r,
- * Sreg shows a selector's table indicator, no more.
+ * Sreg shows a selector's table indicator, no more; but of FS and GS, which programs save
+ * and restore, it must not: the guest's own tables know no such selector.
  */
 static bool is_mild(const uint8_t *p, unsigned classes)
 {
 	if ((classes & SCAN_REX) && p[0] == 0x0f && p[1] == 0x05)
 		return true;
-	return p[0] == 0x8c && !(classes & SCAN_STRICT);
+	return p[0] == 0x8c && (p[1] & 0x30) != 0x20 && !(classes & SCAN_STRICT);
 }
 
 static void scan_at(const uint8_t *page, unsigned off, const struct scan_how *how, struct scan *out)
