@@ -230,8 +230,14 @@ static enum interp_stop run_loop(struct interp *v)
 	for (;;) {
 		if (v->m->power != POWER_ON)
 			return ISTOP_POWER;
-		if (deliver_events(v))
+		if (deliver_events(v)) {
+			/* An interrupt line that stays up may come back at once, for ever. */
+			if (atomic_load_explicit(&v->m->attention, memory_order_relaxed))
+				return ISTOP_ATTENTION;
+			if (!(v->how & RUN_ONE) && --v->budget <= 0)
+				return ISTOP_BUDGET;
 			continue;
+		}
 		if ((v->how & RUN_ONE) && v->stepped)
 			return ISTOP_BUDGET;
 		if (c->halted)
@@ -273,6 +279,8 @@ enum interp_stop interp_run(struct interp *v, int64_t budget, unsigned how)
 			v->tf_step = false;
 			v->stepped++;
 		}
+		/* A fault takes time too: code that only faults must get to its timers. */
+		v->budget--;
 		fault_deliver(v);
 	}
 	why = run_loop(v);
