@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Near jumps. Three kinds of direct jump: to the same page of a flat code segment
- * ("in": linked trace to trace), to another page of it ("out": jump cache), and
- * all others ("slow": width and limit checked).
+ * ("near"), to another page of it ("far"), both linked trace to trace, and all
+ * others ("slow": width and limit checked).
  */
 #include "interp/tables.h"
-
-static inline unsigned target_offset(const struct op *op)
-{
-	return op->base | (unsigned)op->index << 8;
-}
 
 /* imm is the width mask of RIP. */
 static inline uint64_t target_rip(struct interp *v, const struct op *op)
@@ -27,14 +22,15 @@ static void check_target(struct interp *v, uint64_t rip)
 	}
 }
 
-HANDLER(h_jmp_in)
+HANDLER(h_jmp_near)
 {
-	DISPATCH(v, trace_link(v, op, target_offset(op)));
+	BRANCH_NEAR(v, op);
 }
 
-HANDLER(h_jmp_out)
+/* A jump to another page, or the end of a trace that was not a branch. */
+HANDLER(h_goto_linked)
 {
-	JUMP(v, op, target_rip(v, op));
+	BRANCH_FAR(v, op);
 }
 
 HANDLER(h_jmp_slow)
@@ -64,7 +60,7 @@ HANDLER(h_jmp_m)
 	JUMP(v, op, rip);
 }
 
-/* The end of a trace that was not a branch: on to the next instruction. */
+/* The end of a trace that was not a branch, in a segment that is not flat. */
 HANDLER(h_goto)
 {
 	uint64_t rip = OP_RIP(v, op);
@@ -73,13 +69,13 @@ HANDLER(h_goto)
 }
 
 #define JCC(cc, n, cond)								\
-	static HANDLER(jcc_in_##cc)							\
+	static HANDLER(jcc_near_##cc)							\
 	{ unsigned f = v->cpu.arith;							\
-	  if (cond) DISPATCH(v, trace_link(v, op, target_offset(op)));			\
+	  if (cond) BRANCH_NEAR(v, op);							\
 	  NEXT(v, op); }								\
-	static HANDLER(jcc_out_##cc)							\
+	static HANDLER(jcc_far_##cc)							\
 	{ unsigned f = v->cpu.arith;							\
-	  if (cond) JUMP(v, op, target_rip(v, op));					\
+	  if (cond) BRANCH_FAR(v, op);							\
 	  NEXT(v, op); }								\
 	static HANDLER(jcc_slow_##cc)							\
 	{ unsigned f = v->cpu.arith;							\
@@ -87,11 +83,11 @@ HANDLER(h_goto)
 	  NEXT(v, op); }
 CC_LIST(JCC)
 
-#define JCC_IN(cc, n, cond)	[n] = jcc_in_##cc,
-#define JCC_OUT(cc, n, cond)	[n] = jcc_out_##cc,
+#define JCC_NEAR(cc, n, cond)	[n] = jcc_near_##cc,
+#define JCC_FAR(cc, n, cond)	[n] = jcc_far_##cc,
 #define JCC_SLOW(cc, n, cond)	[n] = jcc_slow_##cc,
-op_fn *const jcc_in[16] = { CC_LIST(JCC_IN) };
-op_fn *const jcc_out[16] = { CC_LIST(JCC_OUT) };
+op_fn *const jcc_near[16] = { CC_LIST(JCC_NEAR) };
+op_fn *const jcc_far[16] = { CC_LIST(JCC_FAR) };
 op_fn *const jcc_slow[16] = { CC_LIST(JCC_SLOW) };
 
 /* LOOP, LOOPE, LOOPNE: a = 0, 1, 2. The counter's width is the address size. */

@@ -37,15 +37,15 @@ struct op {
 	uint8_t base, index;	/* address: gpr numbers, R_ZERO if absent, R_PAGE for RIP-relative */
 	uint8_t scale;		/* address: shift 0-3 */
 	uint8_t seg;		/* address: enum segreg */
-	uint8_t len;		/* bytes of the instruction (of all, if fused) */
-	uint8_t left;		/* instructions of the trace after this one */
-	int32_t disp;
+	uint8_t len;		/* bytes of the instruction */
+	uint8_t done;		/* instructions of the trace up to and including this one */
+	int32_t disp;		/* address; linked branches: target, counted from the page's start */
 	uint16_t off;		/* page offset of the first byte */
 	uint8_t osize;		/* operand width in bytes: 1, 2, 4, 8 (x87, SSE: of the memory operand) */
 	uint8_t flags;		/* OPF_* */
 	union {
 		uint64_t imm;		/* sign-extended immediate; far pointers: sel << 32 | off */
-		struct trace *link;	/* direct branches inside the page: target, or NULL */
+		struct trace *link;	/* linked branches: target, or &no_trace */
 	};
 };
 _Static_assert(sizeof(struct op) == 32, "two operations a cache line");
@@ -55,7 +55,7 @@ enum op_flags {
 	OPF_MEM = 4,			/* the r/m operand is memory */
 	OPF_REP = 8, OPF_REPNE = 16,
 	OPF_LOCK = 32,
-	OPF_NOFLAGS = 64,		/* arithmetic flags are dead after this one */
+	OPF_NEAR = 64,			/* linked branches: the target lies in the same page */
 	OPF_MEM_DST = 128,		/* the memory operand is the first (destination) operand */
 };
 
@@ -63,7 +63,7 @@ enum op_flags {
 
 #define TLB_BITS	8
 #define TLB_SIZE	(1u << TLB_BITS)
-#define JC_BITS		11
+#define JC_BITS		12
 #define JC_SIZE		(1u << JC_BITS)
 
 /* A soft TLB entry: tags are page-aligned gva, or TLB_NONE. hva = gva + add. wr
@@ -71,9 +71,21 @@ enum op_flags {
 struct tlb_entry { uint64_t rd, wr; uintptr_t add; gpa_t page; };
 #define TLB_NONE	1ull	/* never equal to a page-aligned address */
 
-struct jc_entry { uint64_t tag; struct trace *trace; };
 struct itlb_entry { uint64_t tag; gpa_t page; };
 #define ITLB_SIZE	64
+
+/*
+ * Where code runs: traces may be entered by linear address only in the context in which
+ * that was checked. A context is forgotten when its mapping may have changed; its number
+ * is never given again.
+ */
+struct code_context {
+	uint64_t cs_base, cs_limit;	/* 0 for flat segments and 64-bit code */
+	uint32_t hflags, gen;		/* gen 0: forgotten */
+	bool user;
+};
+#define CONTEXTS	8
+#define GEN_NEVER	1u	/* no trace is valid: single steps */
 
 /* What code means depends on these: they are part of a trace's key. */
 enum hflags {
@@ -93,8 +105,7 @@ struct interp {
 	struct trace *trace;		/* running now; for RIP and counts */
 	const struct op *op;		/* SYNC: the instruction that may fault */
 	struct tlb_entry *tlb;		/* of the current privilege */
-	struct jc_entry *jc;		/* same */
-	uint64_t jc_gen;		/* in tags: changes with every flush */
+	uint32_t gen;			/* of the current context */
 	uint32_t hflags;
 	bool broke;			/* the running trace was changed under us: leave after this op */
 	bool user;			/* CPL == 3 */
@@ -113,7 +124,9 @@ struct interp {
 	uint64_t random;		/* state of the guest's RDRAND */
 	uint64_t large_seen;		/* 4 MiB regions (mod 64) with pieces of large pages in a TLB */
 	bool huge_seen;
-	uint64_t cs_base, cs_limit;	/* as the jump cache's entries assume */
+	uint32_t last_gen;
+	struct code_context contexts[CONTEXTS];
+	unsigned next_context;
 	bool special;			/* single steps, breakpoints, or a stop at a privilege change */
 	unsigned how;			/* RUN_* of this run */
 	unsigned stepped;		/* single steps done in this run */
@@ -128,8 +141,7 @@ struct interp {
 	struct tlb_entry tlbs[2][TLB_SIZE];	/* [user] */
 	struct tlb_entry tlb_never[TLB_SIZE];	/* all empty: every access goes the slow way */
 	struct itlb_entry itlb[2][ITLB_SIZE];
-	struct jc_entry jcs[2][JC_SIZE];
-	struct jc_entry jc_never[JC_SIZE];	/* all empty: every transfer goes the slow way */
+	struct trace *jc[JC_SIZE];	/* jump cache: the trace entered last at such an address */
 };
 
 uint64_t interp_random(struct interp *v);
@@ -148,16 +160,20 @@ void interp_settle(struct interp *v);
 #define DISPATCH(v, next)	do { const struct op *n_ = (next); \
 	__attribute__((musttail)) return n_->fn((v), n_); } while (0)
 #else
-#define DISPATCH(v, next)	do { const struct op *n_ = (next); return n_->fn((v), n_); } while (0)
+#define DISPATCH(v, next)	do { const struct op *n_ = (next); asm("" : "+r"(n_)); \
+	return n_->fn((v), n_); } while (0)
 #endif
 
 #define SYNC(v, op_)	((v)->op = (op_))
 #define NEXT(v, op)	DISPATCH(v, (op) + 1)
+/* The operation after n others, which a fused handler did as well. */
+#define NEXT_AFTER(v, op, n)	DISPATCH(v, (op) + (n) + 1)
 /* NEXT for handlers that stored through the slow path: the store may have
  * changed this very trace. */
 #define NEXT_CHECKED(v, op) do { if (unlikely((v)->broke)) return op_leave_after(v, op); NEXT(v, op); } while (0)
 /* Control transfer to a RIP already truncated to its width and limit-checked. */
 #define JUMP(v, op_, rip_)	DISPATCH(v, trace_jump(v, op_, rip_))
+#define JUMP_FLAT(v, op_, rip_)	DISPATCH(v, trace_jump_flat(v, op_, rip_))
 
 /* RIP of an operation, and of the one after it. */
 #define OP_RIP(v, op)		((v)->cpu.gpr[R_PAGE] + (op)->off)
@@ -249,62 +265,103 @@ void tlb_flush_page(struct interp *v, gva_t gva);	/* INVLPG */
 
 /* --- Mode ---------------------------------------------------------------- */
 
-/* Recomputes hflags, user, tlb and jc from the CPU state: after any change of a
+/* Recomputes hflags, user, tlb and gen from the CPU state: after any change of a
  * segment register, CR0/CR4/EFER, CPL, EFLAGS.VM/AC, DR7. */
 void interp_update(struct interp *v);
+/* No trace may be entered any more by the linear address that it had. */
+void contexts_forget(struct interp *v);
 
 /* --- Traces (trace.c) ------------------------------------------------------ */
 
+/*
+ * The second half is what an entry looks at, beside the first operations. A trace is
+ * valid at one linear address at a time: where the jump cache or a link last checked it.
+ */
 struct trace {
-	gpa_t gpa, gpa2;	/* of the first byte; of the second page if it straddles, else 0 */
-	uint32_t hflags;
-	uint16_t count;		/* instructions */
-	uint16_t bytes;
-	bool dead;
 	struct trace *hash_next;
 	struct trace *page_next[2];	/* in the lists of its first and second page */
+	struct trace *forward;		/* what took a dead one's place, or NULL */
+	gpa_t gpa, gpa2;	/* of the first byte; of the second page if it straddles, else 0 */
+	uint16_t count;		/* instructions */
+	uint16_t bytes;
+	uint32_t hflags;
+	gva_t lip;		/* linear address at which it is valid in context `gen` */
+	uint32_t gen;
+	bool dead;
 	struct op ops[];
 };
+extern struct trace no_trace;	/* valid nowhere */
 
 /* Enters the trace at rip (budget, jump cache, look-up, decoding): what to run
  * next, never NULL. May raise the fetch's fault, with RIP = rip. */
 const struct op *trace_jump_slow(struct interp *v, uint64_t rip);
 
+static inline bool trace_valid(const struct interp *v, const struct trace *t, gva_t lip)
+{
+	return t->lip == lip && t->gen == v->gen;
+}
+
+static inline struct trace **jc_slot(struct interp *v, gva_t lip)
+{
+	return &v->jc[(lip ^ lip >> JC_BITS) & (JC_SIZE - 1)];
+}
+
 static inline const struct op *trace_enter(struct interp *v, struct trace *t, uint64_t page_rip)
 {
 	v->cpu.gpr[R_PAGE] = page_rip;
 	v->trace = t;
-	v->budget -= t->count;
 	return t->ops;
 }
 
+/* Any transfer. Instructions are paid for where a trace is left. */
 static inline const struct op *trace_jump(struct interp *v, const struct op *op, uint64_t rip)
 {
 	gva_t lip = rip + v->cpu.seg[SEG_CS].base;
 	if (!(v->hflags & HF_CS64))
 		lip = (uint32_t)lip;
-	struct jc_entry *e = &v->jc[(lip ^ lip >> JC_BITS) & (JC_SIZE - 1)];
+	struct trace *t = *jc_slot(v, lip);
 
-	v->budget += op->left;
-	if (likely(e->tag == (lip ^ v->jc_gen) && e->trace->hflags == v->hflags && v->budget > 0))
-		return trace_enter(v, e->trace, rip - (lip & ~PAGE_MASK));
+	v->budget -= op->done;
+	if (likely(trace_valid(v, t, lip) && v->budget > 0))
+		return trace_enter(v, t, rip - (lip & ~PAGE_MASK));
 	return trace_jump_slow(v, rip);
 }
 
-/* A taken branch to offset toff of the same page; links the operation to its
- * target once that is known and lies in this page alone. */
-const struct op *trace_link_slow(struct interp *v, const struct op *op, unsigned toff);
-
-static inline const struct op *trace_link(struct interp *v, const struct op *op, unsigned toff)
+/* The same in flat or 64-bit code, where RIP is the linear address. */
+static inline const struct op *trace_jump_flat(struct interp *v, const struct op *op, uint64_t rip)
 {
-	struct trace *t = op->link;
+	struct trace *t = *jc_slot(v, rip);
 
-	if (likely(t && v->budget > 0)) {
-		v->trace = t;
-		v->budget += op->left - t->count;
-		return t->ops;
-	}
-	return trace_link_slow(v, op, toff);
+	v->budget -= op->done;
+	if (likely(trace_valid(v, t, rip) && v->budget > 0))
+		return trace_enter(v, t, rip & PAGE_MASK);
+	return trace_jump_slow(v, rip);
 }
+
+/*
+ * A linked branch, taken: near ones stay in the page, so they need no look at the
+ * address; far ones are good where their target still is. What does not fit goes to
+ * h_branch_slow, which looks the target up and links the operation to it.
+ */
+op_fn h_branch_slow;
+#define BRANCH_NEAR(v, op) do {								\
+	struct trace *t_ = (op)->link;							\
+	int64_t left_ = (v)->budget - (op)->done;					\
+	if (unlikely(t_ == &no_trace || left_ <= 0))					\
+		return h_branch_slow(v, op);						\
+	(v)->budget = left_;								\
+	DISPATCH(v, t_->ops); } while (0)
+#define BRANCH_FAR(v, op) do {								\
+	struct trace *t_ = (op)->link;							\
+	uint64_t rip_ = (v)->cpu.gpr[R_PAGE] + (uint64_t)(int64_t)(op)->disp;		\
+	int64_t left_ = (v)->budget - (op)->done;					\
+	if (unlikely(!trace_valid(v, t_, rip_) || left_ <= 0))				\
+		return h_branch_slow(v, op);						\
+	(v)->budget = left_;								\
+	DISPATCH(v, trace_enter(v, t_, rip_ & PAGE_MASK)); } while (0)
+#define BRANCH(v, op) do {								\
+	if ((op)->flags & OPF_NEAR)							\
+		BRANCH_NEAR(v, op);							\
+	BRANCH_FAR(v, op); } while (0)
 
 #endif

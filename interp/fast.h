@@ -20,6 +20,9 @@ enum ea_form {
 	EA_B32,		/* segment with a base but no effective limit, 32-bit address */
 	EA_F64,		/* 64-bit code, base 0 */
 	EA_B64,		/* 64-bit code, FS or GS */
+	EA_D32,		/* as F32, F64, B64 without an index register */
+	EA_D64,
+	EA_S64,
 	EA_FORMS
 };
 
@@ -46,57 +49,84 @@ static inline gva_t ea_b64(const struct interp *v, const struct op *op)
 	return ea_sum(v, op) + v->cpu.seg[op->seg].base;
 }
 
+static inline uint64_t base_disp(const struct interp *v, const struct op *op)
+{
+	return v->cpu.gpr[op->base] + (uint64_t)(int64_t)op->disp;
+}
+static inline gva_t ea_d32(const struct interp *v, const struct op *op)
+{
+	return (uint32_t)base_disp(v, op);
+}
+static inline gva_t ea_d64(const struct interp *v, const struct op *op)
+{
+	return base_disp(v, op);
+}
+static inline gva_t ea_s64(const struct interp *v, const struct op *op)
+{
+	return base_disp(v, op) + v->cpu.seg[op->seg].base;
+}
+
 /* Host address of [gva, gva+size), or NULL: miss, page crossing, or special. */
 static inline void *tlb_read(const struct interp *v, gva_t gva, unsigned size)
 {
 	const struct tlb_entry *e = &v->tlb[gva >> PAGE_SHIFT & (TLB_SIZE - 1)];
 
-	if (likely(e->rd == ((gva + size - 1) & PAGE_MASK)))
-		return (void *)(gva + e->add);
-	return NULL;
+	return likely(e->rd == ((gva + size - 1) & PAGE_MASK)) ? (void *)(gva + e->add) : NULL;
 }
 static inline void *tlb_write(const struct interp *v, gva_t gva, unsigned size)
 {
 	const struct tlb_entry *e = &v->tlb[gva >> PAGE_SHIFT & (TLB_SIZE - 1)];
 
-	if (likely(e->wr == ((gva + size - 1) & PAGE_MASK)))
-		return (void *)(gva + e->add);
-	return NULL;
+	return likely(e->wr == ((gva + size - 1) & PAGE_MASK)) ? (void *)(gva + e->add) : NULL;
 }
 
-/* Declares p: a pointer to guest data of type T, which may lie at any address. */
-#define GUEST(T, p)	typedef T p##_any __attribute__((aligned(1))); p##_any *p
+/*
+ * The same for handlers: declares p, a pointer to guest data of type T at gva (which may have any alignment),
+ * for reading (tag rd) or writing (wr); does `otherwise` on a miss, where the data
+ * crosses a page, and where accesses are special. n: how many T.
+ */
+#define GUEST(T, p, tag, gva, n, otherwise)						\
+	typedef T p##_any __attribute__((aligned(1), may_alias));			\
+	gva_t p##_at = (gva);								\
+	const struct tlb_entry *p##_e = &v->tlb[p##_at >> PAGE_SHIFT & (TLB_SIZE - 1)];	\
+	if (unlikely(p##_e->tag != ((p##_at + (n) * sizeof(T) - 1) & PAGE_MASK)))	\
+		otherwise;								\
+	p##_any *p = (p##_any *)(p##_at + p##_e->add)
 
 /* Is the segment usable without limit or type checks? Only B32 has to ask. */
 #define PLAIN_F32(v, op, w)	true
 #define PLAIN_B32(v, op, w)	likely((v)->plain[(op)->seg] >= 1 + (w))
 #define PLAIN_F64(v, op, w)	true
 #define PLAIN_B64(v, op, w)	true
+#define PLAIN_D32(v, op, w)	true
+#define PLAIN_D64(v, op, w)	true
+#define PLAIN_S64(v, op, w)	true
 
 /* Stack pointer access by mode; see stack.c. */
 #define PLAIN_READ 0
 #define PLAIN_WRITE 1
 
 /*
- * One fast form: FORM is F32 B32 F64 B64, form its lower-case twin. T is the
+ * One fast form: FORM is an address form, form its lower-case twin. T is the
  * memory type, p points to the operand in the body.
  */
-#define FAST_FORM(name, FORM, form, T, lookup, w, BODY)			\
+#define FAST_FORM(name, FORM, form, T, tag, w, BODY)			\
 	static HANDLER(name##_##form)					\
 	{								\
 		if (!PLAIN_##FORM(v, op, w))				\
 			return name##_slow(v, op);			\
-		GUEST(T, p) = lookup(v, ea_##form(v, op), sizeof(T));	\
-		if (unlikely(!p))					\
-			return name##_slow(v, op);			\
+		GUEST(T, p, tag, ea_##form(v, op), 1, return name##_slow(v, op)); \
 		BODY							\
 		NEXT(v, op);						\
 	}
-#define FAST_FORMS(name, T, lookup, w, BODY)				\
-	FAST_FORM(name, F32, f32, T, lookup, w, BODY)			\
-	FAST_FORM(name, B32, b32, T, lookup, w, BODY)			\
-	FAST_FORM(name, F64, f64, T, lookup, w, BODY)			\
-	FAST_FORM(name, B64, b64, T, lookup, w, BODY)
+#define FAST_FORMS(name, T, tag, w, BODY)				\
+	FAST_FORM(name, F32, f32, T, tag, w, BODY)			\
+	FAST_FORM(name, B32, b32, T, tag, w, BODY)			\
+	FAST_FORM(name, F64, f64, T, tag, w, BODY)			\
+	FAST_FORM(name, B64, b64, T, tag, w, BODY)			\
+	FAST_FORM(name, D32, d32, T, tag, w, BODY)			\
+	FAST_FORM(name, D64, d64, T, tag, w, BODY)			\
+	FAST_FORM(name, S64, s64, T, tag, w, BODY)
 
 /* A handler that reads memory: the body uses `s`. */
 #define LOAD_FORMS(name, T, BODY)					\
@@ -107,7 +137,7 @@ static inline void *tlb_write(const struct interp *v, gva_t gva, unsigned size)
 		BODY							\
 		NEXT(v, op);						\
 	}								\
-	FAST_FORMS(name, T, tlb_read, PLAIN_READ, T s = *p; BODY)
+	FAST_FORMS(name, T, rd, PLAIN_READ, T s = *p; BODY)
 /* One that changes memory in place: the body reads and writes `d`. Its fast form
  * is atomic enough for a LOCK prefix: there is one processor. */
 #define RMW_FORMS(name, T, BODY)					\
@@ -120,7 +150,7 @@ static inline void *tlb_write(const struct interp *v, gva_t gva, unsigned size)
 		mem_write(v, op->seg, off, sizeof(T), d);		\
 		NEXT_CHECKED(v, op);					\
 	}								\
-	FAST_FORMS(name, T, tlb_write, PLAIN_WRITE, T d = *p; BODY *p = d;)
+	FAST_FORMS(name, T, wr, PLAIN_WRITE, T d = *p; BODY *p = d;)
 /* One that stores the value of an expression. */
 #define STORE_FORMS(name, T, EXPR)					\
 	static HANDLER(name##_slow)					\
@@ -129,9 +159,10 @@ static inline void *tlb_write(const struct interp *v, gva_t gva, unsigned size)
 		mem_write(v, op->seg, ea_offset(v, op), sizeof(T), (T)(EXPR)); \
 		NEXT_CHECKED(v, op);					\
 	}								\
-	FAST_FORMS(name, T, tlb_write, PLAIN_WRITE, *p = (T)(EXPR);)
+	FAST_FORMS(name, T, wr, PLAIN_WRITE, *p = (T)(EXPR);)
 
-#define FORMS(name) { name##_slow, name##_f32, name##_b32, name##_f64, name##_b64 }
+#define FORMS(name) { name##_slow, name##_f32, name##_b32, name##_f64, name##_b64, name##_d32,	\
+	name##_d64, name##_s64 }
 
 /* --- Condition codes over cpu.arith (LAHF << 8 | SETO) ---------------------- */
 

@@ -12,7 +12,7 @@ static _Noreturn void escape(struct interp *v, int vec, bool has_code, uint32_t 
 		v->cpu.rip = OP_RIP(v, v->op);
 		if (!(v->hflags & HF_CS64))
 			v->cpu.rip = (uint32_t)v->cpu.rip;
-		v->budget += v->op->left + 1;
+		v->budget -= v->op->done - 1;
 		v->op = NULL;
 	}
 	v->fault = (struct fault){ .vec = (int8_t)vec, .has_code = has_code, .code = code };
@@ -39,7 +39,7 @@ _Noreturn void raise_pf(struct interp *v, gva_t gva, uint32_t code)
 const struct op *op_leave_at(struct interp *v, const struct op *op, uint64_t rip)
 {
 	v->cpu.rip = v->hflags & HF_CS64 ? rip : (uint32_t)rip;
-	v->budget += op->left;
+	v->budget -= op->done;
 	v->op = NULL;
 	return NULL;
 }

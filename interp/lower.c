@@ -66,19 +66,22 @@ static int memory_operand(const struct insn *in)
 static enum ea_form ea_form(const struct ctx *c)
 {
 	const struct insn *in = c->in;
+	bool index = in->index != R_ZERO && !in->rip_rel;
 
 	if (c->hflags & HF_CS64) {
 		if (in->asize != 8)
 			return EA_SLOW;
-		return in->seg == SEG_FS || in->seg == SEG_GS ? EA_B64 : EA_F64;
+		if (in->seg == SEG_FS || in->seg == SEG_GS)
+			return index ? EA_B64 : EA_S64;
+		return index ? EA_F64 : EA_D64;
 	}
 	if (in->asize != 4 || in->seg == SEG_CS)
 		return EA_SLOW;
-	if (in->seg == SEG_SS)
-		return c->hflags & HF_SS_FLAT ? EA_F32 : EA_B32;
-	if (in->seg == SEG_DS || in->seg == SEG_ES)
-		return c->hflags & HF_DS_FLAT ? EA_F32 : EA_B32;
-	return EA_B32;
+	if (in->seg != SEG_SS && in->seg != SEG_DS && in->seg != SEG_ES)
+		return EA_B32;
+	if (!(c->hflags & (in->seg == SEG_SS ? HF_SS_FLAT : HF_DS_FLAT)))
+		return EA_B32;
+	return index ? EA_F32 : EA_D32;
 }
 
 static void set_address(struct ctx *c)
@@ -170,10 +173,6 @@ static void binary(struct ctx *c, const struct binary_row rows[4], bool writes_f
 static void lower_alu(struct ctx *c, unsigned alu)
 {
 	binary(c, alu_rows[alu], true);
-	if ((alu == ALU_CMP || alu == ALU_TEST) && c->out->pure) {
-		c->out->fuse = (uint8_t)(1 + alu);
-		c->out->fuse_imm = c->in->o[1].kind == OPD_IMM;
-	}
 }
 
 static op_fn *mov_system_handler(const struct insn *in);
@@ -422,9 +421,9 @@ static void lower_pop(struct ctx *c, unsigned arg)
 	}
 }
 
-enum branch_kind { BR_IN, BR_OUT, BR_SLOW };
+enum branch_kind { BR_NEAR, BR_FAR, BR_SLOW };
 
-/* Where a direct near branch goes; fills disp, imm (width mask) or the offset. */
+/* Where a direct branch goes; fills disp, and imm (the width mask) or link. */
 static enum branch_kind direct_target(struct ctx *c)
 {
 	const struct insn *in = c->in;
@@ -435,19 +434,19 @@ static enum branch_kind direct_target(struct ctx *c)
 	c->op->osize = (uint8_t)osize;
 	c->op->disp = (int32_t)in->imm;
 	c->op->imm = osize == 8 ? ~0ull : osize == 4 ? 0xffffffffu : 0xffffu;
-	if (!flat || osize == 2)
+	if (!flat || osize == 2 || target != (int32_t)target)
 		return BR_SLOW;
+	c->op->disp = (int32_t)target;
+	c->op->link = &no_trace;
 	if (c->single || target < 0 || target >= (int64_t)PAGE_SIZE)
-		return BR_OUT;
-	c->op->base = (uint8_t)target;
-	c->op->index = (uint8_t)(target >> 8);
-	c->op->link = NULL;
-	return BR_IN;
+		return BR_FAR;
+	c->op->flags |= OPF_NEAR;
+	return BR_NEAR;
 }
 
 static void lower_jmp(struct ctx *c, unsigned arg)
 {
-	static op_fn *const direct[] = { [BR_IN] = h_jmp_in, [BR_OUT] = h_jmp_out, [BR_SLOW] = h_jmp_slow };
+	static op_fn *const direct[] = { [BR_NEAR] = h_jmp_near, [BR_FAR] = h_goto_linked, [BR_SLOW] = h_jmp_slow };
 	const struct insn *in = c->in;
 
 	(void)arg;
@@ -473,8 +472,8 @@ static void lower_call(struct ctx *c, unsigned arg)
 	c->out->end = true;
 	if (in->o[0].kind == OPD_REL) {
 		switch (direct_target(c)) {
-		case BR_IN: c->op->fn = call_in[stack_kind(c, c->op->osize)]; break;
-		case BR_OUT: c->op->fn = call_out[stack_kind(c, c->op->osize)]; break;
+		case BR_NEAR: c->op->fn = call_near[stack_kind(c, c->op->osize)]; break;
+		case BR_FAR: c->op->fn = call_far[stack_kind(c, c->op->osize)]; break;
 		default: c->op->fn = h_call_slow; break;
 		}
 		return;
@@ -483,7 +482,9 @@ static void lower_call(struct ctx *c, unsigned arg)
 	c->op->osize = in->osize;
 	switch (in->o[0].kind) {
 	case OPD_FAR: c->op->fn = h_call_far_imm; break;
-	case OPD_GPR: c->op->fn = call_r[stack_kind(c, in->osize)]; break;
+	case OPD_GPR:
+		c->op->fn = call_r[c->hflags & (HF_CS_FLAT | HF_CS64) ? stack_kind(c, in->osize) : STK_SLOW];
+		break;
 	default: c->op->fn = in->far ? h_call_far_mem : h_call_m; break;
 	}
 }
@@ -504,12 +505,8 @@ static void lower_ret(struct ctx *c, unsigned arg)
 static void lower_jcc(struct ctx *c, unsigned cc)
 {
 	switch (direct_target(c)) {
-	case BR_IN:
-		c->op->fn = jcc_in[cc];
-		c->out->cc = (int8_t)cc;
-		c->out->target = (uint16_t)(c->op->base | c->op->index << 8);
-		break;
-	case BR_OUT: c->op->fn = jcc_out[cc]; break;
+	case BR_NEAR: c->op->fn = jcc_near[cc]; break;
+	case BR_FAR: c->op->fn = jcc_far[cc]; break;
 	default: c->op->fn = jcc_slow[cc]; break;
 	}
 }
@@ -517,6 +514,7 @@ static void lower_jcc(struct ctx *c, unsigned cc)
 static void counted_branch(struct ctx *c, op_fn *fn, unsigned a)
 {
 	direct_target(c);
+	c->op->disp = (int32_t)c->in->imm;
 	c->op->imm = c->op->osize == 8 ? ~0ull : c->op->osize == 4 ? 0xffffffffu : 0xffffu;
 	c->op->a = (uint8_t)a;
 	c->op->fn = fn;
@@ -610,8 +608,7 @@ void lower(const struct cpu_model *model, uint32_t hflags, const struct insn *in
 
 	memset(op, 0, sizeof(*op));
 	memset(out, 0, sizeof(*out));
-	out->cc = -1;
-	op->base = op->index = R_ZERO;
+		op->base = op->index = R_ZERO;
 	op->seg = SEG_DS;
 	op->len = in->len;
 	op->off = (uint16_t)off;
@@ -633,21 +630,11 @@ void lower(const struct cpu_model *model, uint32_t hflags, const struct insn *in
 	out->reads = in->fl_read;
 }
 
-bool lower_fuse(struct op *cmp, const struct lowered *c, const struct op *jcc, const struct lowered *j)
+void lower_goto(uint32_t hflags, unsigned off, struct op *op)
 {
-	unsigned w = cmp->osize == 1 ? FUSED_8 : cmp->osize == 4 ? FUSED_32 : FUSED_64;
-
-	if (!c->fuse || j->cc < 0 || cmp->osize == 2)
-		return false;
-	if (c->fuse_imm) {
-		if (cmp->osize == 8 && (int64_t)cmp->imm != (int32_t)cmp->imm)
-			return false;
-		cmp->disp = (int32_t)cmp->imm;
-	}
-	cmp->fn = fused_jcc[c->fuse - 1 == ALU_TEST][c->fuse_imm][w][j->cc];
-	cmp->base = (uint8_t)j->target;
-	cmp->index = (uint8_t)(j->target >> 8);
-	cmp->len = (uint8_t)(cmp->len + jcc->len);
-	cmp->link = NULL;
-	return true;
+	memset(op, 0, sizeof(*op));
+	op->off = (uint16_t)off;
+	op->fn = hflags & (HF_CS_FLAT | HF_CS64) ? h_goto_linked : h_goto;
+	op->disp = (int32_t)off;
+	op->link = &no_trace;
 }

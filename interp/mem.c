@@ -18,14 +18,6 @@ static void tlb_clear(struct tlb_entry *t)
 		t[i].rd = t[i].wr = TLB_NONE;
 }
 
-static void jc_flush(struct interp *v)
-{
-	/* Canonical linear addresses leave the tag's top 16 bits to the generation. */
-	v->jc_gen += 1ull << 48;
-	if (v->jc_gen >> 48 == 0)
-		memset(v->jcs, 0xff, sizeof(v->jcs));
-}
-
 void tlb_flush(struct interp *v)
 {
 	tlb_clear(v->tlbs[0]);
@@ -33,7 +25,7 @@ void tlb_flush(struct interp *v)
 	memset(v->itlb, 0xff, sizeof(v->itlb));
 	v->large_seen = 0;
 	v->huge_seen = false;
-	jc_flush(v);
+	contexts_forget(v);
 }
 
 /* For tlb_flush_page(): which 4 MiB regions may have pieces of a large page. */
@@ -66,7 +58,7 @@ void tlb_flush_page(struct interp *v, gva_t gva)
 		e->rd = e->wr = TLB_NONE;
 		v->itlb[u][gva >> PAGE_SHIFT & (ITLB_SIZE - 1)].tag = TLB_NONE;
 	}
-	jc_flush(v);
+	contexts_forget(v);
 }
 
 /* Stores to this physical page must be noted from now on. */

@@ -31,9 +31,9 @@ uint64_t tsc_read(const struct interp *v)
 	const struct clock *k = &v->m->clock;
 	uint64_t now;
 
-	if (k->by_instructions)	/* the whole trace is paid for when it is entered */
-		now = (uint64_t)(v->retired + v->slice - v->budget - v->held + k->skipped -
-				 (v->op ? v->op->left : 0));
+	if (k->by_instructions)	/* a trace is paid for when it is left */
+		now = (uint64_t)(v->retired + v->slice - v->budget - v->held + k->skipped +
+				 (v->op ? v->op->done : 0));
 	else
 		now = __rdtsc();
 	return now + v->cpu.tsc_offset;

@@ -58,17 +58,59 @@ static uint32_t compute_hflags(const struct interp *v)
 	return h;
 }
 
-/* The counters are split by privilege, so a change of it settles the account. */
+static uint32_t gen_new(struct interp *v)
+{
+	if (unlikely(++v->last_gen <= GEN_NEVER)) {	/* all numbers are used up */
+		traces_flush(v);
+		memset(v->contexts, 0, sizeof(v->contexts));
+		v->last_gen = GEN_NEVER + 1;
+	}
+	return v->last_gen;
+}
+
+/* The number of the context that the processor is in now. */
+static uint32_t context_gen(struct interp *v)
+{
+	const struct segment *cs = &v->cpu.seg[SEG_CS];
+	bool flat = v->hflags & (HF_CS_FLAT | HF_CS64);
+	uint64_t base = flat ? 0 : cs->base, limit = flat ? 0 : cs->limit;
+
+	for (unsigned i = 0; i < CONTEXTS; i++) {
+		const struct code_context *c = &v->contexts[i];
+
+		if (c->gen && c->hflags == v->hflags && c->user == v->user &&
+		    c->cs_base == base && c->cs_limit == limit)
+			return c->gen;
+	}
+	uint32_t gen = gen_new(v);
+
+	v->contexts[v->next_context++ % CONTEXTS] = (struct code_context){
+		.cs_base = base, .cs_limit = limit, .hflags = v->hflags, .gen = gen, .user = v->user };
+	return gen;
+}
+
+void contexts_forget(struct interp *v)
+{
+	for (unsigned i = 0; i < CONTEXTS; i++)
+		v->contexts[i].gen = 0;
+	v->gen = GEN_NEVER;
+	if (!v->special)
+		v->gen = context_gen(v);
+}
+
+/* The counters are split by privilege, so a change of it settles the account, up to
+ * and including the instruction that is being done. */
 void interp_settle(struct interp *v)
 {
-	int64_t used = v->slice - v->budget - v->held;
+	int64_t done = v->op ? v->op->done : 0;
+	int64_t used = v->slice - v->budget - v->held + done;
 
 	if (v->user)
 		v->counts.user += used;
 	else
 		v->counts.supervisor += used;
 	v->retired += used;
-	v->slice = v->budget + v->held;
+	v->slice = v->budget + v->held - done;
 }
 
 /* Traced code is stepped; costs nothing in builds without tracing. */
@@ -94,22 +136,13 @@ void interp_update(struct interp *v)
 		interp_settle(v);
 		v->user = user;
 	}
-	/* The jump cache holds what was checked against this code segment. */
-	if (!(v->hflags & HF_CS_FLAT) &&
-	    (v->cs_base != c->seg[SEG_CS].base || v->cs_limit != c->seg[SEG_CS].limit)) {
-		v->jc_gen += 1ull << 48;
-		if (v->jc_gen >> 48 == 0)
-			memset(v->jcs, 0xff, sizeof(v->jcs));
-		v->cs_base = c->seg[SEG_CS].base;
-		v->cs_limit = c->seg[SEG_CS].limit;
-	}
 	bool armed = c->dr[7] & DR7_ENABLED;
 	bool aligned = user && (c->eflags & FL_AC) && (c->cr0 & CR0_AM);
 
 	v->special = (c->eflags & FL_TF) || armed || (v->how & RUN_ONE) ||
 		     tracing(v) || ((v->how & RUN_UNTIL_USER) && user) || ((v->how & RUN_UNTIL_KERNEL) && !user);
 	v->tlb = armed || aligned ? v->tlb_never : v->tlbs[user];
-	v->jc = v->special ? v->jc_never : v->jcs[user];
+	v->gen = v->special ? GEN_NEVER : context_gen(v);
 }
 
 /* --- Events ------------------------------------------------------------------------ */
@@ -322,8 +355,7 @@ int interp_create(struct interp **out, struct machine *m)
 	}
 	for (unsigned i = 0; i < TLB_SIZE; i++)
 		v->tlb_never[i].rd = v->tlb_never[i].wr = TLB_NONE;
-	memset(v->jcs, 0xff, sizeof(v->jcs));
-	memset(v->jc_never, 0xff, sizeof(v->jc_never));
+	v->last_gen = GEN_NEVER;
 	v->random = 0x9e3779b97f4a7c15ull;
 	if (!m->config || !m->config->clock_instructions)
 		if (getrandom(&v->random, sizeof(v->random), GRND_NONBLOCK) < 0)

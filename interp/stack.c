@@ -80,6 +80,17 @@ HANDLER(h_call_slow)
 	JUMP(v, op, rip);
 }
 
+/* The same whose displacement was made a page offset (flat or 64-bit code). */
+static HANDLER(call_linked_slow)
+{
+	SYNC(v, op);
+	uint64_t rip = near_width(op, v->cpu.gpr[R_PAGE] + (uint64_t)(int64_t)op->disp);
+
+	check_target(v, rip);
+	sp_push(v, op->osize, OP_NEXT_RIP(v, op));
+	JUMP(v, op, rip);
+}
+
 static HANDLER(call_r_slow)
 {
 	SYNC(v, op);
@@ -116,36 +127,37 @@ HANDLER(h_ret_slow)
 #define SP_32	((uint32_t)v->cpu.gpr[RSP])
 #define SP_64	v->cpu.gpr[RSP]
 
+static inline bool canonical(uint64_t a)
+{
+	return (int64_t)(a << 16) >> 16 == (int64_t)a;
+}
+
 #define STACK_FAST(W, T, suffix)							\
 	static HANDLER(push_r_##suffix)							\
-	{ T sp = SP_##W - W / 8; GUEST(T, p) = tlb_write(v, sp, W / 8);			\
-	  if (unlikely(!p)) return push_r_slow(v, op);					\
-	  *p = *(T *)((char *)v->cpu.gpr + op->a); v->cpu.gpr[RSP] = sp; NEXT(v, op); }	\
+	{ GUEST(T, p, wr, (T)(SP_##W - W / 8), 1, return push_r_slow(v, op));		\
+	  *p = *(T *)((char *)v->cpu.gpr + op->a); v->cpu.gpr[RSP] = p_at; NEXT(v, op); } \
 	static HANDLER(push_i_##suffix)							\
-	{ T sp = SP_##W - W / 8; GUEST(T, p) = tlb_write(v, sp, W / 8);			\
-	  if (unlikely(!p)) return push_i_slow(v, op);					\
-	  *p = (T)op->imm; v->cpu.gpr[RSP] = sp; NEXT(v, op); }				\
+	{ GUEST(T, p, wr, (T)(SP_##W - W / 8), 1, return push_i_slow(v, op));		\
+	  *p = (T)op->imm; v->cpu.gpr[RSP] = p_at; NEXT(v, op); }			\
 	static HANDLER(pop_r_##suffix)							\
-	{ GUEST(T, p) = tlb_read(v, SP_##W, W / 8);					\
-	  if (unlikely(!p)) return pop_r_slow(v, op);					\
-	  v->cpu.gpr[RSP] = (T)(SP_##W + W / 8); REG64(v, op->a) = *p; NEXT(v, op); }	\
-	static HANDLER(call_in_##suffix)						\
-	{ T sp = SP_##W - W / 8; GUEST(T, p) = tlb_write(v, sp, W / 8);			\
-	  if (unlikely(!p)) return h_call_slow(v, op);					\
-	  *p = (T)OP_NEXT_RIP(v, op); v->cpu.gpr[RSP] = sp;				\
-	  DISPATCH(v, trace_link(v, op, op->base | op->index << 8)); }			\
-	static HANDLER(call_out_##suffix)						\
-	{ T sp = SP_##W - W / 8, next = (T)OP_NEXT_RIP(v, op);				\
-	  GUEST(T, p) = tlb_write(v, sp, W / 8);					\
-	  if (unlikely(!p)) return h_call_slow(v, op);					\
-	  *p = next; v->cpu.gpr[RSP] = sp; JUMP(v, op, (T)(next + (T)op->disp)); }	\
+	{ GUEST(T, p, rd, SP_##W, 1, return pop_r_slow(v, op));				\
+	  v->cpu.gpr[RSP] = (T)(p_at + W / 8); REG64(v, op->a) = *p; NEXT(v, op); }	\
+	static HANDLER(call_near_##suffix)						\
+	{ GUEST(T, p, wr, (T)(SP_##W - W / 8), 1, return call_linked_slow(v, op));	\
+	  *p = (T)OP_NEXT_RIP(v, op); v->cpu.gpr[RSP] = p_at; BRANCH_NEAR(v, op); }	\
+	static HANDLER(call_far_##suffix)						\
+	{ GUEST(T, p, wr, (T)(SP_##W - W / 8), 1, return call_linked_slow(v, op));	\
+	  *p = (T)OP_NEXT_RIP(v, op); v->cpu.gpr[RSP] = p_at; BRANCH_FAR(v, op); }	\
+	static HANDLER(call_r_##suffix)							\
+	{ T rip = *(T *)((char *)v->cpu.gpr + op->a);					\
+	  if (W == 64 && unlikely(!canonical(rip))) return call_r_slow(v, op);		\
+	  GUEST(T, p, wr, (T)(SP_##W - W / 8), 1, return call_r_slow(v, op));		\
+	  *p = (T)OP_NEXT_RIP(v, op); v->cpu.gpr[RSP] = p_at; JUMP_FLAT(v, op, rip); }	\
 	static HANDLER(ret_##suffix)							\
-	{ GUEST(T, p) = tlb_read(v, SP_##W, W / 8);					\
-	  if (unlikely(!p)) return h_ret_slow(v, op);					\
+	{ GUEST(T, p, rd, SP_##W, 1, return h_ret_slow(v, op));				\
 	  T rip = *p;									\
-	  if (W == 64 && unlikely((int64_t)((uint64_t)rip << 16) >> 16 != (int64_t)rip)) \
-		return h_ret_slow(v, op);						\
-	  v->cpu.gpr[RSP] = (T)(SP_##W + W / 8 + (uint16_t)op->imm); JUMP(v, op, rip); }
+	  if (W == 64 && unlikely(!canonical(rip))) return h_ret_slow(v, op);		\
+	  v->cpu.gpr[RSP] = (T)(p_at + W / 8 + (uint16_t)op->imm); JUMP_FLAT(v, op, rip); }
 
 STACK_FAST(32, uint32_t, f32)
 STACK_FAST(64, uint64_t, f64)
@@ -153,9 +165,9 @@ STACK_FAST(64, uint64_t, f64)
 op_fn *const push_r[STACK_KINDS] = { push_r_slow, push_r_f32, push_r_f64 };
 op_fn *const push_i[STACK_KINDS] = { push_i_slow, push_i_f32, push_i_f64 };
 op_fn *const pop_r[STACK_KINDS] = { pop_r_slow, pop_r_f32, pop_r_f64 };
-op_fn *const call_in[STACK_KINDS] = { h_call_slow, call_in_f32, call_in_f64 };
-op_fn *const call_out[STACK_KINDS] = { h_call_slow, call_out_f32, call_out_f64 };
-op_fn *const call_r[STACK_KINDS] = { call_r_slow, call_r_slow, call_r_slow };
+op_fn *const call_near[STACK_KINDS] = { call_linked_slow, call_near_f32, call_near_f64 };
+op_fn *const call_far[STACK_KINDS] = { call_linked_slow, call_far_f32, call_far_f64 };
+op_fn *const call_r[STACK_KINDS] = { call_r_slow, call_r_f32, call_r_f64 };
 op_fn *const ret_near[STACK_KINDS] = { h_ret_slow, ret_f32, ret_f64 };
 
 /* --- Frames ------------------------------------------------------------------------ */

@@ -41,15 +41,12 @@ extern op_fn *const setcc_r[16], *const setcc_m[16];
 extern op_fn *const cmov_r[16][4], *const cmov_m[16][4];
 
 /* Branches. */
-extern op_fn *const jcc_in[16], *const jcc_out[16], *const jcc_slow[16];
-/* CMP or TEST fused with Jcc: [cmp, test][rr, ri][width 8, 32, 64][cc]. */
-extern op_fn *const fused_jcc[2][2][3][16];
-enum fused_width { FUSED_8, FUSED_32, FUSED_64 };
+extern op_fn *const jcc_near[16], *const jcc_far[16], *const jcc_slow[16];
 
 /* Stack forms by operand size and stack kind. */
 enum stack_kind { STK_SLOW, STK_FLAT32, STK_64, STACK_KINDS };
 extern op_fn *const push_r[STACK_KINDS], *const push_i[STACK_KINDS], *const pop_r[STACK_KINDS];
-extern op_fn *const call_in[STACK_KINDS], *const call_out[STACK_KINDS];
+extern op_fn *const call_near[STACK_KINDS], *const call_far[STACK_KINDS];
 extern op_fn *const call_r[STACK_KINDS], *const ret_near[STACK_KINDS];
 
 /* Stack by its width (SP, ESP, RSP); raise #SS and #PF. */
@@ -92,7 +89,7 @@ DECLARE(h_cbw) DECLARE(h_cwd) DECLARE(h_lahf) DECLARE(h_sahf) DECLARE(h_salc) DE
 DECLARE(h_daa) DECLARE(h_das) DECLARE(h_aaa) DECLARE(h_aas) DECLARE(h_aam) DECLARE(h_aad)
 DECLARE(h_clc) DECLARE(h_stc) DECLARE(h_cmc) DECLARE(h_cld) DECLARE(h_std)
 DECLARE(h_push_m) DECLARE(h_pop_m) DECLARE(h_pusha) DECLARE(h_popa) DECLARE(h_enter) DECLARE(h_leave)
-DECLARE(h_jmp_in) DECLARE(h_jmp_out) DECLARE(h_jmp_slow) DECLARE(h_jmp_r) DECLARE(h_jmp_m)
+DECLARE(h_jmp_near) DECLARE(h_goto_linked) DECLARE(h_jmp_slow) DECLARE(h_jmp_r) DECLARE(h_jmp_m)
 DECLARE(h_call_slow) DECLARE(h_call_m) DECLARE(h_ret_slow) DECLARE(h_loop) DECLARE(h_jcxz)
 DECLARE(h_bound) DECLARE(h_rdrand)
 DECLARE(h_movs) DECLARE(h_cmps) DECLARE(h_stos) DECLARE(h_lods) DECLARE(h_scas) DECLARE(h_ins)

@@ -7,14 +7,16 @@
  * TRACE_MAX instructions. An instruction that straddles two pages is a trace of
  * its own with two keys. Traces live in one arena that is emptied as a whole when
  * full; a dropped trace stays in memory with its first operation turned into
- * h_dead, so links and jump-cache entries to it need no search.
+ * h_dead, so links to it need no search, and says what took its place.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "interp/cpu_model.h"
+#include "interp/fuse.h"
 #include "interp/lower.h"
 #include "interp/tables.h"
 #include "interp/trace.h"
@@ -114,18 +116,34 @@ static const struct op leave_run = { .fn = h_leave_run };
 
 /* --- Dropping --------------------------------------------------------------------- */
 
+struct trace no_trace = { .lip = ~0ull };
+
 HANDLER(h_dead)
 {
-	uint64_t rip = OP_RIP(v, op);
+	struct trace *dead = (struct trace *)((char *)op - offsetof(struct trace, ops));
+	uint64_t rip = v->cpu.gpr[R_PAGE] + (dead->gpa & ~PAGE_MASK);
 
-	v->budget += v->trace->count;
-	DISPATCH(v, trace_jump_slow(v, v->hflags & HF_CS64 ? rip : (uint32_t)rip));
+	while (dead->forward && dead->forward->dead && dead->forward->forward)
+		dead->forward = dead->forward->forward;
+	if (dead->forward && !dead->forward->dead)
+		DISPATCH(v, dead->forward->ops);
+
+	uint64_t flushed = v->traces->counts.flushed;
+	const struct op *next = trace_jump_slow(v, v->hflags & HF_CS64 ? rip : (uint32_t)rip);
+	struct trace *t = v->trace;
+
+	/* Not if the look-up has emptied the arena, and the dead one with it. */
+	if (next == t->ops && flushed == v->traces->counts.flushed && !t->gpa2 &&
+	    t->gpa == dead->gpa && t->hflags == dead->hflags)
+		dead->forward = t;
+	DISPATCH(v, next);
 }
 
 static void trace_kill(struct interp *v, struct trace *t)
 {
 	trace_unhash(v->traces, t);
 	t->dead = true;
+	t->gen = 0;
 	t->ops[0].fn = h_dead;
 	v->broke = true;
 	v->traces->counts.dropped++;
@@ -236,7 +254,8 @@ void traces_flush(struct interp *v)
 		free(c->pages[i]);
 		c->pages[i] = NULL;
 	}
-	memset(v->jcs, 0xff, sizeof(v->jcs));
+	for (unsigned i = 0; i < JC_SIZE; i++)
+		v->jc[i] = &no_trace;
 	c->used = 0;
 	c->counts.flushed++;
 }
@@ -287,7 +306,6 @@ static void lower_result(struct interp *v, enum decode_result r, const struct in
 	op->fn = r == DECODE_INVALID ? h_invalid : h_too_long;
 	op->off = (uint16_t)off;
 	lo->end = true;
-	lo->cc = -1;
 }
 
 static void terminate(struct op *op, unsigned off, op_fn *fn)
@@ -355,6 +373,7 @@ const struct op *trace_single(struct interp *v)
 
 	lower_result(v, r, &in, off, true, &t->ops[0], &lo);
 	terminate(&t->ops[1], off + t->ops[0].len, h_stop);
+	t->ops[0].done = t->ops[1].done = 1;
 	t->count = 1;
 	t->hflags = v->hflags;
 	return trace_enter(v, t, v->cpu.rip - off);
@@ -384,7 +403,6 @@ static unsigned build_ops(struct interp *v, const uint8_t *page, unsigned off, s
 {
 	struct lowered lo[TRACE_MAX + 1];
 	unsigned n = 0, insns = 0;
-	uint8_t index[TRACE_MAX + 1];	/* instructions up to and including operation i */
 	bool ended = false;
 
 	while (insns < TRACE_MAX && off < PAGE_SIZE && !ended) {
@@ -401,19 +419,16 @@ static unsigned build_ops(struct interp *v, const uint8_t *page, unsigned off, s
 		ended = lo[n].end;
 		/* What is no instruction may become one by a change of any byte looked at. */
 		off += ops[n].len ? ops[n].len : room < INSN_MAX ? room : INSN_MAX;
-		if (n && lower_fuse(&ops[n - 1], &lo[n - 1], &ops[n], &lo[n])) {
-			lo[n - 1].pure = false;
-			lo[n - 1].fuse = 0;
-			index[n - 1] = (uint8_t)insns;
-			continue;
-		}
-		index[n++] = (uint8_t)insns;
+		ops[n].done = (uint8_t)insns;
+		if (ops[n].fn != h_nop)
+			n++;
 	}
 	drop_dead_flags(ops, lo, n);
-	for (unsigned i = 0; i < n; i++)
-		ops[i].left = (uint8_t)(insns - index[i]);
-	if (!ended)
-		terminate(&ops[n++], off, h_goto);
+	if (!ended) {
+		lower_goto(v->hflags, off, &ops[n]);
+		ops[n++].done = (uint8_t)insns;
+	}
+	fuse(ops, n);
 	*count = insns;
 	*end = off;
 	return n;
@@ -472,13 +487,15 @@ static struct trace *trace_build(struct interp *v, gva_t lip, gpa_t gpa)
 			return NULL;
 		lower_result(v, r, &in, off, true, &ops[0], &lo);
 		end = off + (ops[0].len ? ops[0].len : INSN_MAX);
-		terminate(&ops[1], end, h_goto);
+		lower_goto(v->hflags, end, &ops[1]);
+		ops[0].done = ops[1].done = 1;
 		count = 1;
 		n = lo.end ? 1 : 2;
 	}
 	struct trace *t = trace_alloc(v, n);
 
 	memset(t, 0, sizeof(*t));
+	t->lip = ~0ull;
 	memcpy(t->ops, ops, n * sizeof(*ops));
 	t->gpa = gpa;
 	t->gpa2 = gpa2;
@@ -531,26 +548,29 @@ const struct op *trace_jump_slow(struct interp *v, uint64_t rip)
 	v->broke = false;
 	if (!t || (!(v->hflags & (HF_CS_FLAT | HF_CS64)) && rip + t->bytes - 1 > v->cpu.seg[SEG_CS].limit))
 		return trace_single(v);
-	struct jc_entry *e = &v->jc[(lip ^ lip >> JC_BITS) & (JC_SIZE - 1)];
-
-	if (v->jc != v->jc_never) {
-		e->tag = lip ^ v->jc_gen;
-		e->trace = t;
-	}
+	t->lip = lip;
+	t->gen = v->gen;
+	*jc_slot(v, lip) = t;
 	return trace_enter(v, t, rip - (lip & ~PAGE_MASK));
 }
 
-const struct op *trace_link_slow(struct interp *v, const struct op *op, unsigned toff)
+HANDLER(h_branch_slow)
 {
-	uint64_t rip = v->cpu.gpr[R_PAGE] + toff;
-	gpa_t from = v->trace->gpa & PAGE_MASK;
+	uint64_t rip = v->cpu.gpr[R_PAGE] + (uint64_t)(int64_t)op->disp;
+	gpa_t target = (v->trace->gpa & PAGE_MASK) + (uint64_t)(int64_t)op->disp;
 	uint64_t flushed = v->traces->counts.flushed;
 	const struct op *next;
 
-	v->budget += op->left;
-	next = trace_jump_slow(v, v->hflags & HF_CS64 ? rip : (uint32_t)rip);
+	if (!(v->hflags & HF_CS64))
+		rip = (uint32_t)rip;
+	next = trace_jump_flat(v, op, rip);
+
+	struct trace *t = v->trace;
+
 	/* The look-up may have emptied the arena, and op with it. */
-	if (next != &leave_run && flushed == v->traces->counts.flushed && v->trace->gpa == (from | toff) && !v->trace->gpa2 && !v->trace->dead)
-		((struct op *)op)->link = v->trace;
-	return next;
+	if (next != t->ops || flushed != v->traces->counts.flushed || t->dead || !trace_valid(v, t, rip))
+		DISPATCH(v, next);
+	if (!(op->flags & OPF_NEAR) || (t->gpa == target && !t->gpa2))
+		((struct op *)op)->link = t;
+	DISPATCH(v, next);
 }
