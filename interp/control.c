@@ -102,7 +102,7 @@ void cr3_load(struct interp *v, uint64_t val)
 	if (pae_roots(c->cr0, c->cr4, c->efer))
 		pdpte_load(v, val);
 	c->cr3 = val;
-	tlb_flush(v);
+	tlb_flush_local(v);
 }
 
 static void cr4_write(struct interp *v, uint64_t val)

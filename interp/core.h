@@ -68,10 +68,11 @@ enum op_flags {
 
 /* A soft TLB entry: tags are page-aligned gva, or TLB_NONE. hva = gva + add. wr
  * is TLB_NONE for pages whose stores must be noted (PG_*), or not dirty yet. */
-struct tlb_entry { uint64_t rd, wr; uintptr_t add; gpa_t page; };
+struct tlb_entry { uint64_t rd, wr; uintptr_t add; gpa_t page /* | TLB_GLOBAL */; };
 #define TLB_NONE	1ull	/* never equal to a page-aligned address */
+#define TLB_GLOBAL	1ull	/* survives a load of CR3 */
 
-struct itlb_entry { uint64_t tag; gpa_t page; };
+struct itlb_entry { uint64_t tag; gpa_t page /* | TLB_GLOBAL */; };
 #define ITLB_SIZE	64
 
 /*
@@ -122,8 +123,9 @@ struct interp {
 	struct interp_counts counts;
 
 	uint64_t random;		/* state of the guest's RDRAND */
-	uint64_t large_seen;		/* 4 MiB regions (mod 64) with pieces of large pages in a TLB */
-	bool huge_seen;
+	uint64_t large_seen[64];	/* filters of tlb_flush_page(): where large pages may be */
+	uint64_t code_seen[64];		/* and where code came from that a context knows */
+	bool local_code;		/* supervisor code came from pages that are not global */
 	uint32_t last_gen;
 	struct code_context contexts[CONTEXTS];
 	unsigned next_context;
@@ -260,7 +262,10 @@ void lin_probe(struct interp *v, gva_t gva, unsigned n, unsigned access);
 /* TLB maintenance. */
 void tlb_note_large(struct interp *v, gva_t gva, unsigned page_shift);
 void tlb_protect(struct interp *v, gpa_t page);		/* stores to it must be noted from now on */
-void tlb_flush(struct interp *v);			/* everything: CR0, CR3, CR4, EFER changes */
+/* A context will know code at gva. */
+void tlb_note_code(struct interp *v, gva_t gva, bool global);
+void tlb_flush(struct interp *v);			/* everything: CR0, CR4, EFER changes */
+void tlb_flush_local(struct interp *v);			/* all but global pages: CR3 */
 void tlb_flush_page(struct interp *v, gva_t gva);	/* INVLPG */
 
 /* --- Mode ---------------------------------------------------------------- */
@@ -268,8 +273,9 @@ void tlb_flush_page(struct interp *v, gva_t gva);	/* INVLPG */
 /* Recomputes hflags, user, tlb and gen from the CPU state: after any change of a
  * segment register, CR0/CR4/EFER, CPL, EFLAGS.VM/AC, DR7. */
 void interp_update(struct interp *v);
-/* No trace may be entered any more by the linear address that it had. */
-void contexts_forget(struct interp *v);
+/* No trace may be entered any more by the linear address that it had; global false:
+ * those on global pages excepted. */
+void contexts_forget(struct interp *v, bool global);
 
 /* --- Traces (trace.c) ------------------------------------------------------ */
 

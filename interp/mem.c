@@ -8,57 +8,108 @@
 
 #include "interp/fast.h"
 
-#define LARGE_SHIFT	22	/* the largest page of 32-bit paging */
-
 /* --- The soft TLB ---------------------------------------------------------- */
 
-static void tlb_clear(struct tlb_entry *t)
+static void tlb_drop(struct tlb_entry *e)
 {
-	for (unsigned i = 0; i < TLB_SIZE; i++)
-		t[i].rd = t[i].wr = TLB_NONE;
+	e->rd = e->wr = TLB_NONE;
 }
 
 void tlb_flush(struct interp *v)
 {
-	tlb_clear(v->tlbs[0]);
-	tlb_clear(v->tlbs[1]);
+	for (unsigned i = 0; i < TLB_SIZE; i++) {
+		tlb_drop(&v->tlbs[0][i]);
+		tlb_drop(&v->tlbs[1][i]);
+	}
 	memset(v->itlb, 0xff, sizeof(v->itlb));
-	v->large_seen = 0;
-	v->huge_seen = false;
-	contexts_forget(v);
+	memset(v->large_seen, 0, sizeof(v->large_seen));
+	contexts_forget(v, true);
 }
 
-/* For tlb_flush_page(): which 4 MiB regions may have pieces of a large page. */
+/* MOV CR3 leaves global pages alone (SDM 3A 4.10.4.1). */
+void tlb_flush_local(struct interp *v)
+{
+	for (int u = 0; u < 2; u++) {
+		for (unsigned i = 0; i < TLB_SIZE; i++)
+			if (!(v->tlbs[u][i].page & TLB_GLOBAL))
+				tlb_drop(&v->tlbs[u][i]);
+		for (unsigned i = 0; i < ITLB_SIZE; i++)
+			if (!(v->itlb[u][i].page & TLB_GLOBAL))
+				v->itlb[u][i].tag = TLB_NONE;
+	}
+	contexts_forget(v, false);
+}
+
+/*
+ * Large pages sit in the TLB in pieces of 4 KiB, and INVLPG takes out all of one. A
+ * filter tells where it need not search: a bit for each region of 2 MiB and of 1 GiB
+ * that a large page may be in, by hash.
+ */
+static unsigned region_bit(gva_t gva, unsigned shift)
+{
+	return (unsigned)(((gva >> shift) * 0x9e3779b97f4a7c15ull + shift) >> 52);
+}
+
+static bool filter_test(const uint64_t *filter, unsigned bit)
+{
+	return filter[bit >> 6] >> (bit & 63) & 1;
+}
+
+static void filter_set(uint64_t *filter, unsigned bit)
+{
+	filter[bit >> 6] |= 1ull << (bit & 63);
+}
+
 void tlb_note_large(struct interp *v, gva_t gva, unsigned page_shift)
 {
-	if (page_shift > LARGE_SHIFT && page_shift < 32) {	/* 1 GiB */
-		v->huge_seen = true;
-		v->large_seen = ~0ull;
+	if (page_shift >= 32)		/* no paging: nothing to invalidate */
+		return;
+	if (page_shift == 30) {
+		filter_set(v->large_seen, region_bit(gva, 30));
+		return;
 	}
-	v->large_seen |= 1ull << (gva >> LARGE_SHIFT & 63);
+	for (gva_t part = gva >> page_shift << page_shift; part >> page_shift == gva >> page_shift;
+	     part += 1u << 21)
+		filter_set(v->large_seen, region_bit(part, 21));
 }
 
-/* INVLPG takes out the whole of a large page, which sits here in 4 KiB pieces. */
-static void tlb_flush_large(struct interp *v, gva_t gva)
+static void tlb_flush_region(struct interp *v, gva_t gva, unsigned shift)
 {
-	for (int u = 0; u < 2; u++)
+	for (int u = 0; u < 2; u++) {
 		for (unsigned i = 0; i < TLB_SIZE; i++)
-			if (v->tlbs[u][i].rd >> LARGE_SHIFT == gva >> LARGE_SHIFT || v->huge_seen)
-				v->tlbs[u][i].rd = v->tlbs[u][i].wr = TLB_NONE;
-	memset(v->itlb, 0xff, sizeof(v->itlb));
+			if (v->tlbs[u][i].rd >> shift == gva >> shift)
+				tlb_drop(&v->tlbs[u][i]);
+		for (unsigned i = 0; i < ITLB_SIZE; i++)
+			if (v->itlb[u][i].tag >> shift == gva >> shift)
+				v->itlb[u][i].tag = TLB_NONE;
+	}
+	contexts_forget(v, true);
 }
 
 void tlb_flush_page(struct interp *v, gva_t gva)
 {
-	if (unlikely(v->large_seen >> (gva >> LARGE_SHIFT & 63) & 1))
-		tlb_flush_large(v, gva);
 	for (int u = 0; u < 2; u++) {
 		struct tlb_entry *e = &v->tlbs[u][gva >> PAGE_SHIFT & (TLB_SIZE - 1)];
+		struct itlb_entry *f = &v->itlb[u][gva >> PAGE_SHIFT & (ITLB_SIZE - 1)];
 
-		e->rd = e->wr = TLB_NONE;
-		v->itlb[u][gva >> PAGE_SHIFT & (ITLB_SIZE - 1)].tag = TLB_NONE;
+		if (e->rd == (gva & PAGE_MASK))
+			tlb_drop(e);
+		if (f->tag == (gva & PAGE_MASK))
+			f->tag = TLB_NONE;
 	}
-	contexts_forget(v);
+	if (filter_test(v->large_seen, region_bit(gva, 21)))
+		tlb_flush_region(v, gva, 22);	/* 4 MiB is the largest that this can be */
+	if (unlikely(filter_test(v->large_seen, region_bit(gva, 30))))
+		tlb_flush_region(v, gva, 30);
+	if (filter_test(v->code_seen, region_bit(gva, PAGE_SHIFT)))
+		contexts_forget(v, true);
+}
+
+void tlb_note_code(struct interp *v, gva_t gva, bool global)
+{
+	filter_set(v->code_seen, region_bit(gva, PAGE_SHIFT));
+	if (!v->user && !global)
+		v->local_code = true;
 }
 
 /* Stores to this physical page must be noted from now on. */
@@ -66,7 +117,7 @@ void tlb_protect(struct interp *v, gpa_t page)
 {
 	for (int u = 0; u < 2; u++)
 		for (unsigned i = 0; i < TLB_SIZE; i++)
-			if (v->tlbs[u][i].page == page)
+			if ((v->tlbs[u][i].page & PAGE_MASK) == page)
 				v->tlbs[u][i].wr = TLB_NONE;
 }
 
@@ -94,7 +145,7 @@ static struct place translate_slow(struct interp *v, gva_t gva, unsigned access)
 
 	e->rd = page;
 	e->add = (uintptr_t)hva - gva;
-	e->page = w.gpa & PAGE_MASK;
+	e->page = (w.gpa & PAGE_MASK) | (w.global ? TLB_GLOBAL : 0);
 	e->wr = writable && memory_flags(mem, w.gpa) == 0 ? page : TLB_NONE;
 	return (struct place){ hva, w.gpa };
 }
@@ -105,7 +156,8 @@ static inline struct place translate(struct interp *v, gva_t gva, unsigned acces
 	uint64_t page = gva & PAGE_MASK;
 
 	if (likely((access & ACC_WRITE ? e->wr : e->rd) == page))
-		return (struct place){ (uint8_t *)(gva + e->add), e->page | (gva & ~PAGE_MASK) };
+		return (struct place){ (uint8_t *)(gva + e->add),
+				      (e->page & PAGE_MASK) | (gva & ~PAGE_MASK) };
 	return translate_slow(v, gva, access);
 }
 
@@ -117,7 +169,12 @@ static uint64_t place_read(struct interp *v, struct place p, unsigned size)
 
 	if (unlikely(!p.hva))
 		return phys_read(&v->m->mem, p.gpa, size);
-	memcpy(&x, p.hva, size);
+	switch (size) {		/* each a plain load */
+	case 1: memcpy(&x, p.hva, 1); break;
+	case 2: memcpy(&x, p.hva, 2); break;
+	case 4: memcpy(&x, p.hva, 4); break;
+	default: memcpy(&x, p.hva, 8); break;
+	}
 	return x;
 }
 

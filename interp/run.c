@@ -89,10 +89,17 @@ static uint32_t context_gen(struct interp *v)
 	return gen;
 }
 
-void contexts_forget(struct interp *v)
+void contexts_forget(struct interp *v, bool global)
 {
+	bool all = global || v->local_code;
+
 	for (unsigned i = 0; i < CONTEXTS; i++)
-		v->contexts[i].gen = 0;
+		if (all || v->contexts[i].user)
+			v->contexts[i].gen = 0;
+	if (all) {
+		memset(v->code_seen, 0, sizeof(v->code_seen));
+		v->local_code = false;
+	}
 	v->gen = GEN_NEVER;
 	if (!v->special)
 		v->gen = context_gen(v);

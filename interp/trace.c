@@ -262,23 +262,29 @@ void traces_flush(struct interp *v)
 
 /* --- Building ------------------------------------------------------------------------ */
 
-/* Physical address of code at lip; raises #PF. */
-static gpa_t fetch_translate(struct interp *v, gva_t lip)
+/* The translation of lip, into its place in the instruction TLB. */
+static void itlb_fill(struct interp *v, gva_t lip, struct itlb_entry *e)
 {
-	struct itlb_entry *e = &v->itlb[v->user][lip >> PAGE_SHIFT & (ITLB_SIZE - 1)];
 	struct walk w;
-	uint32_t err;
+	uint32_t err = paging_access(&v->m->mem, &v->cpu, lip, ACC_EXEC | (v->user ? ACC_USER : 0), &w);
 
-	if (likely(e->tag == (lip & PAGE_MASK)))
-		return e->page | (lip & ~PAGE_MASK);
-	err = paging_access(&v->m->mem, &v->cpu, lip, ACC_EXEC | (v->user ? ACC_USER : 0), &w);
 	if (err)
 		raise_pf(v, lip, err & ~PF_NOT);
 	if (w.page_shift != PAGE_SHIFT)
 		tlb_note_large(v, lip, w.page_shift);
 	e->tag = lip & PAGE_MASK;
-	e->page = w.gpa & PAGE_MASK;
-	return w.gpa;
+	e->page = (w.gpa & PAGE_MASK) | (w.global ? TLB_GLOBAL : 0);
+}
+
+/* Physical address of code at lip, which a context will know; raises #PF. */
+static gpa_t fetch_translate(struct interp *v, gva_t lip)
+{
+	struct itlb_entry *e = &v->itlb[v->user][lip >> PAGE_SHIFT & (ITLB_SIZE - 1)];
+
+	if (unlikely(e->tag != (lip & PAGE_MASK)))
+		itlb_fill(v, lip, e);
+	tlb_note_code(v, lip, e->page & TLB_GLOBAL);
+	return (e->page & PAGE_MASK) | (lip & ~PAGE_MASK);
 }
 
 /* The bytes of a page as the decoder may read them: RAM, ROM, or copied from a device. */
