@@ -82,11 +82,12 @@ struct itlb_entry { uint64_t tag; gpa_t page /* | TLB_GLOBAL */; };
  */
 struct code_context {
 	uint64_t cs_base, cs_limit;	/* 0 for flat segments and 64-bit code */
-	uint32_t hflags, gen;		/* gen 0: forgotten */
+	uint64_t gen;			/* 0: forgotten */
+	uint32_t hflags;
 	bool user;
 };
 #define CONTEXTS	8
-#define GEN_NEVER	1u	/* no trace is valid: single steps */
+#define GEN_NEVER	1ull	/* no trace is valid: single steps */
 
 /* What code means depends on these: they are part of a trace's key. */
 enum hflags {
@@ -106,7 +107,7 @@ struct interp {
 	struct trace *trace;		/* running now; for RIP and counts */
 	const struct op *op;		/* SYNC: the instruction that may fault */
 	struct tlb_entry *tlb;		/* of the current privilege */
-	uint32_t gen;			/* of the current context */
+	uint64_t gen;			/* of the current context */
 	uint32_t hflags;
 	bool broke;			/* the running trace was changed under us: leave after this op */
 	bool user;			/* CPL == 3 */
@@ -114,7 +115,7 @@ struct interp {
 	uint8_t plain[8];
 
 	struct machine *m;
-	jmp_buf *escape;		/* raise goes here */
+	jmp_buf *escape;		/* raise goes here, with one of enum escape */
 	struct fault { int8_t vec; bool has_code; bool is_soft; uint32_t code; } fault;
 	int8_t delivering;		/* vector being delivered, -1: none (double faults) */
 
@@ -126,7 +127,7 @@ struct interp {
 	uint64_t large_seen[64];	/* filters of tlb_flush_page(): where large pages may be */
 	uint64_t code_seen[64];		/* and where code came from that a context knows */
 	bool local_code;		/* supervisor code came from pages that are not global */
-	uint32_t last_gen;
+	uint64_t last_gen;
 	struct code_context contexts[CONTEXTS];
 	unsigned next_context;
 	bool special;			/* single steps, breakpoints, or a stop at a privilege change */
@@ -138,6 +139,7 @@ struct interp {
 
 	struct decoder *decoder;
 	struct traces *traces;
+	struct threads *threads;	/* rows of calls, if the host allows them */
 	const struct cpu_model *model;
 
 	struct tlb_entry tlbs[2][TLB_SIZE];	/* [user] */
@@ -145,6 +147,8 @@ struct interp {
 	struct itlb_entry itlb[2][ITLB_SIZE];
 	struct trace *jc[JC_SIZE];	/* jump cache: the trace entered last at such an address */
 };
+
+enum escape { ESCAPE_FAULT = 1 /* v->fault */, ESCAPE_FLUSHED /* no trace is left to go on with */ };
 
 uint64_t interp_random(struct interp *v);
 /* Brings the counters of retired instructions up to date (the trace counts as done). */
@@ -154,9 +158,10 @@ void interp_settle(struct interp *v);
 
 /*
  * DISPATCH_LOOP: handlers return the next operation to a loop (portable, and
- * what sanitizer builds use). Otherwise they call it in tail position.
+ * what sanitizer builds use). DISPATCH_ROWS: to a row of calls, thread.h. Otherwise
+ * they call it in tail position.
  */
-#ifdef DISPATCH_LOOP
+#if defined(DISPATCH_LOOP) || defined(DISPATCH_ROWS)
 #define DISPATCH(v, next)	return (void)(v), (next)
 #elif defined(__clang__) && defined(HAVE_MUSTTAIL)
 #define DISPATCH(v, next)	do { const struct op *n_ = (next); \
@@ -291,9 +296,11 @@ struct trace {
 	uint16_t count;		/* instructions */
 	uint16_t bytes;
 	uint32_t hflags;
-	gva_t lip;		/* linear address at which it is valid in context `gen` */
-	uint32_t gen;
 	bool dead;
+	uint64_t unused;	/* what follows shares a cache line with the first operation */
+	gva_t lip;		/* linear address at which it is valid in context `gen` */
+	uint64_t gen;
+	void *code;		/* with rows of calls (thread.h): its own, or what does without */
 	struct op ops[];
 };
 extern struct trace no_trace;	/* valid nowhere */

@@ -17,7 +17,7 @@ static _Noreturn void escape(struct interp *v, int vec, bool has_code, uint32_t 
 	}
 	v->fault = (struct fault){ .vec = (int8_t)vec, .has_code = has_code, .code = code };
 	bug_on(!v->escape);
-	longjmp(*v->escape, 1);
+	longjmp(*v->escape, ESCAPE_FAULT);
 }
 
 _Noreturn void raise_fault(struct interp *v, int vec)

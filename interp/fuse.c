@@ -158,7 +158,7 @@ static bool in_run(const struct op *op, const struct fusible *f)
 	return (f->kind == FUSE_PUSH || f->kind == FUSE_POP) && op->a != 8 * RSP;
 }
 
-void fuse(struct op *ops, unsigned n)
+void fuse(struct op *ops, unsigned n, struct stride *s)
 {
 	static const struct fusible none;
 	struct fusible next = none;	/* of the operation behind, unfused */
@@ -170,12 +170,15 @@ void fuse(struct op *ops, unsigned n)
 		struct op *op = &ops[i];
 		struct fusible f = *fusible_find(op->fn);
 
+		s[i].span = 1;
 		run = !in_run(op, &f) ? 0 : f.fn == next.fn && run ? run + 1 : 1;
-		if (f.kind == FUSE_COMPARE && next.kind == FUSE_JCC)
+		if (f.kind == FUSE_COMPARE && next.kind == FUSE_JCC) {
 			op->fn = compares[f.arg].by_cc[next.arg];
-		else if (run >= 2)
-			op->fn = (f.kind == FUSE_PUSH ? push_runs : pop_runs)[f.arg]
-				 [(run < RUN_MAX ? run : RUN_MAX) - 2];
+			s[i] = (struct stride){ .span = 2 };
+		} else if (run >= 2) {
+			s[i] = (struct stride){ .span = (uint8_t)(run < RUN_MAX ? run : RUN_MAX) };
+			op->fn = (f.kind == FUSE_PUSH ? push_runs : pop_runs)[f.arg][s[i].span - 2];
+		}
 		next = f;
 	}
 }

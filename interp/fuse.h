@@ -7,9 +7,10 @@
 #ifndef INTERP_FUSE_H
 #define INTERP_FUSE_H
 
-#include "interp/core.h"
+#include "interp/thread.h"
 
-/* Gives operations of a finished trace their fused handlers. */
-void fuse(struct op *ops, unsigned n);
+/* Gives operations of a finished trace their fused handlers; s[i].span tells how many
+ * operations each does. */
+void fuse(struct op *ops, unsigned n, struct stride *s);
 
 #endif

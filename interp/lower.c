@@ -149,9 +149,11 @@ static void binary(struct ctx *c, const struct binary_row rows[4], bool writes_f
 		set_address(c);
 		op->b = in->o[1].reg;
 		op->fn = in->o[1].kind == OPD_IMM ? r->mi[ea_form(c)] : r->mr[ea_form(c)];
+		c->out->straight = rows == alu_rows[ALU_CMP] || rows == alu_rows[ALU_TEST];
 		return;
 	}
 	op->a = in->o[0].reg;
+	c->out->straight = true;
 	if (in->o[1].kind == OPD_MEM) {
 		set_address(c);
 		op->fn = r->rm[ea_form(c)];
@@ -207,6 +209,7 @@ static void lower_extend(struct ctx *c, unsigned sgn)
 						 [width_index(in->o[0].size)];
 
 	c->op->a = in->o[0].reg;
+	c->out->straight = true;
 	if (in->o[1].kind == OPD_MEM) {
 		set_address(c);
 		c->op->fn = r->m[ea_form(c)];
@@ -417,7 +420,10 @@ static void lower_pop(struct ctx *c, unsigned arg)
 	switch (in->o[0].kind) {
 	case OPD_SREG: c->op->fn = h_pop_sreg; break;
 	case OPD_MEM: c->op->fn = h_pop_m; break;
-	default: c->op->fn = pop_r[stack_kind(c, in->osize)]; break;
+	default:
+		c->op->fn = pop_r[stack_kind(c, in->osize)];
+		c->out->straight = true;
+		break;
 	}
 }
 
@@ -628,6 +634,7 @@ void lower(const struct cpu_model *model, uint32_t hflags, const struct insn *in
 	if (!op->fn)
 		invalid(&c);
 	out->reads = in->fl_read;
+	out->straight |= out->pure;
 }
 
 void lower_goto(uint32_t hflags, unsigned off, struct op *op)

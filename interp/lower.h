@@ -9,6 +9,7 @@
 struct lowered {
 	bool end;		/* control never falls through to the next operation */
 	bool pure;		/* cannot fault, leave or store: flags may stay dead across it */
+	bool straight;		/* always returns the operation behind it, or raises */
 	op_fn *no_flags;	/* the handler to use when its flags are dead, or NULL */
 	uint32_t reads, kills;	/* arithmetic flags read; certainly overwritten */
 };

@@ -15,6 +15,7 @@
 #include "interp/descriptor.h"
 #include "interp/system.h"
 #include "interp/tables.h"
+#include "interp/thread.h"
 #include "interp/trace.h"
 
 #define DR7_ENABLED	0xffu
@@ -58,18 +59,8 @@ static uint32_t compute_hflags(const struct interp *v)
 	return h;
 }
 
-static uint32_t gen_new(struct interp *v)
-{
-	if (unlikely(++v->last_gen <= GEN_NEVER)) {	/* all numbers are used up */
-		traces_flush(v);
-		memset(v->contexts, 0, sizeof(v->contexts));
-		v->last_gen = GEN_NEVER + 1;
-	}
-	return v->last_gen;
-}
-
 /* The number of the context that the processor is in now. */
-static uint32_t context_gen(struct interp *v)
+static uint64_t context_gen(struct interp *v)
 {
 	const struct segment *cs = &v->cpu.seg[SEG_CS];
 	bool flat = v->hflags & (HF_CS_FLAT | HF_CS64);
@@ -82,7 +73,7 @@ static uint32_t context_gen(struct interp *v)
 		    c->cs_base == base && c->cs_limit == limit)
 			return c->gen;
 	}
-	uint32_t gen = gen_new(v);
+	uint64_t gen = ++v->last_gen;
 
 	v->contexts[v->next_context++ % CONTEXTS] = (struct code_context){
 		.cs_base = base, .cs_limit = limit, .hflags = v->hflags, .gen = gen, .user = v->user };
@@ -182,7 +173,13 @@ static void deliver_external(struct interp *v, unsigned vector, bool nmi)
 
 static void dispatch(struct interp *v, const struct op *op)
 {
-#ifdef DISPATCH_LOOP
+#ifdef DISPATCH_ROWS
+	if (v->threads) {
+		thread_run(v->threads, v, op);
+		return;
+	}
+#endif
+#if defined(DISPATCH_LOOP) || defined(DISPATCH_ROWS)
 	while (op)
 		op = op->fn(v, op);
 #else
@@ -302,6 +299,7 @@ enum interp_stop interp_run(struct interp *v, int64_t budget, unsigned how)
 {
 	enum interp_stop why;
 	jmp_buf escape;
+	int escaped;
 
 	v->slice = v->budget = budget;
 	v->how = how;
@@ -311,7 +309,8 @@ enum interp_stop interp_run(struct interp *v, int64_t budget, unsigned how)
 	v->escape = &escape;
 	v->op = NULL;
 	interp_update(v);
-	if (setjmp(escape)) {
+	escaped = setjmp(escape);
+	if (escaped == ESCAPE_FAULT) {
 		v->op = NULL;
 		v->budget += v->held;
 		v->held = 0;
@@ -354,9 +353,13 @@ int interp_create(struct interp **out, struct machine *m)
 	v->m = m;
 	v->model = cpu_model_find(m->config ? m->config->cpu_model : NULL);
 	v->decoder = decoder_create();
-	err = v->model ? traces_create(&v->traces, m) : -EINVAL;
+#ifdef DISPATCH_ROWS
+	v->threads = threads_create();
+#endif
+	err = v->model ? traces_create(&v->traces, m, v->threads) : -EINVAL;
 	if (err || !v->decoder) {
 		decoder_destroy(v->decoder);
+		threads_destroy(v->threads);
 		free(v);
 		return err ? err : -ENOMEM;
 	}
@@ -383,6 +386,7 @@ void interp_destroy(struct interp *v)
 		return;
 	v->m->cpu = NULL;
 	traces_destroy(v->traces);
+	threads_destroy(v->threads);
 	decoder_destroy(v->decoder);
 	free(v);
 }

@@ -35,16 +35,26 @@ struct codepage {
 
 struct traces {
 	uint8_t *arena;
-	size_t used;
+	size_t arena_size, used;
 	struct trace *hash[1u << HASH_BITS];
 	struct codepage **pages;	/* by RAM page number */
 	size_t npages;
 	struct trace_counts counts;
 	/* One instruction and what follows it, for steps and uncached code. */
 	struct { struct trace t; struct op ops[2]; } scratch;
+	/* Nothing more to run now: the state is synced. */
+	struct { struct trace t; struct op op; } leave;
+	struct threads *threads;	/* or NULL */
 };
 
-int traces_create(struct traces **out, struct machine *m)
+static HANDLER(h_leave_run)
+{
+	(void)v;
+	(void)op;
+	return NULL;
+}
+
+int traces_create(struct traces **out, struct machine *m, struct threads *threads)
 {
 	struct traces *t = calloc(1, sizeof(*t));
 
@@ -52,8 +62,16 @@ int traces_create(struct traces **out, struct machine *m)
 		return -ENOMEM;
 	t->npages = (m->mem.low_size + m->mem.high_size) >> PAGE_SHIFT;
 	t->pages = calloc(t->npages, sizeof(*t->pages));
-	t->arena = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	t->threads = threads;
+	t->arena_size = ARENA_SIZE;
+	if (threads) {
+		t->arena = threads_arena(threads, &t->arena_size);
+		t->scratch.t.code = t->leave.t.code = thread_unrowed(threads);
+	} else {
+		t->arena = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	}
+	t->leave.t.ops[0].fn = h_leave_run;
 	if (!t->pages || t->arena == MAP_FAILED) {
 		free(t->pages);
 		free(t);
@@ -70,7 +88,8 @@ void traces_destroy(struct traces *t)
 	for (size_t i = 0; i < t->npages; i++)
 		free(t->pages[i]);
 	free(t->pages);
-	munmap(t->arena, ARENA_SIZE);
+	if (!t->threads)
+		munmap(t->arena, t->arena_size);
 	free(t);
 }
 
@@ -105,15 +124,6 @@ static void trace_unhash(struct traces *c, struct trace *t)
 		*p = t->hash_next;
 }
 
-/* What "nothing more to run now" looks like to a dispatcher: the state is synced. */
-static HANDLER(h_leave_run)
-{
-	(void)v;
-	(void)op;
-	return NULL;
-}
-static const struct op leave_run = { .fn = h_leave_run };
-
 /* --- Dropping --------------------------------------------------------------------- */
 
 struct trace no_trace = { .lip = ~0ull };
@@ -128,13 +138,10 @@ HANDLER(h_dead)
 	if (dead->forward && !dead->forward->dead)
 		DISPATCH(v, dead->forward->ops);
 
-	uint64_t flushed = v->traces->counts.flushed;
 	const struct op *next = trace_jump_slow(v, v->hflags & HF_CS64 ? rip : (uint32_t)rip);
 	struct trace *t = v->trace;
 
-	/* Not if the look-up has emptied the arena, and the dead one with it. */
-	if (next == t->ops && flushed == v->traces->counts.flushed && !t->gpa2 &&
-	    t->gpa == dead->gpa && t->hflags == dead->hflags)
+	if (next == t->ops && !t->gpa2 && t->gpa == dead->gpa && t->hflags == dead->hflags)
 		dead->forward = t;
 	DISPATCH(v, next);
 }
@@ -145,6 +152,8 @@ static void trace_kill(struct interp *v, struct trace *t)
 	t->dead = true;
 	t->gen = 0;
 	t->ops[0].fn = h_dead;
+	if (v->traces->threads)
+		t->code = thread_unrowed(v->traces->threads);
 	v->broke = true;
 	v->traces->counts.dropped++;
 }
@@ -257,6 +266,8 @@ void traces_flush(struct interp *v)
 	for (unsigned i = 0; i < JC_SIZE; i++)
 		v->jc[i] = &no_trace;
 	c->used = 0;
+	if (c->threads)
+		threads_flush(c->threads);
 	c->counts.flushed++;
 }
 
@@ -405,7 +416,7 @@ static void drop_dead_flags(struct op *ops, struct lowered *lo, unsigned n)
 /* Decodes from off on; ops has room for TRACE_MAX + 1. Returns operations made,
  * *count instructions, *end the offset behind the last. */
 static unsigned build_ops(struct interp *v, const uint8_t *page, unsigned off, struct op *ops,
-			  unsigned *count, unsigned *end)
+			  struct stride *strides, unsigned *count, unsigned *end)
 {
 	struct lowered lo[TRACE_MAX + 1];
 	unsigned n = 0, insns = 0;
@@ -426,18 +437,27 @@ static unsigned build_ops(struct interp *v, const uint8_t *page, unsigned off, s
 		/* What is no instruction may become one by a change of any byte looked at. */
 		off += ops[n].len ? ops[n].len : room < INSN_MAX ? room : INSN_MAX;
 		ops[n].done = (uint8_t)insns;
+		strides[n] = (struct stride){ .straight = lo[n].straight };
 		if (ops[n].fn != h_nop)
 			n++;
 	}
 	drop_dead_flags(ops, lo, n);
 	if (!ended) {
 		lower_goto(v->hflags, off, &ops[n]);
+		strides[n] = (struct stride){ .straight = false };
 		ops[n++].done = (uint8_t)insns;
 	}
-	fuse(ops, n);
+	fuse(ops, n, strides);
 	*count = insns;
 	*end = off;
 	return n;
+}
+
+/* The arena is full, and the running trace is in it. RIP is right. */
+static _Noreturn void start_over(struct interp *v)
+{
+	traces_flush(v);
+	longjmp(*v->escape, ESCAPE_FLUSHED);
 }
 
 static struct trace *trace_alloc(struct interp *v, unsigned nops)
@@ -445,11 +465,11 @@ static struct trace *trace_alloc(struct interp *v, unsigned nops)
 	struct traces *c = v->traces;
 	size_t size = sizeof(struct trace) + nops * sizeof(struct op);
 
-	if (c->used + size > ARENA_SIZE)
-		traces_flush(v);
+	if (c->used + size > c->arena_size)
+		start_over(v);
 	struct trace *t = (struct trace *)(c->arena + c->used);
 
-	c->used += (size + 31) & ~(size_t)31;
+	c->used += (size + 63) & ~(size_t)63;
 	return t;
 }
 
@@ -477,13 +497,14 @@ static void page_enlist(struct interp *v, struct trace *t, gpa_t page)
 static struct trace *trace_build(struct interp *v, gva_t lip, gpa_t gpa)
 {
 	struct op ops[TRACE_MAX + 2];
+	struct stride strides[TRACE_MAX + 2];
 	const uint8_t *page = memory_code_hva(&v->m->mem, gpa & PAGE_MASK);
 	unsigned off = gpa & ~PAGE_MASK, count, end, n;
 	gpa_t gpa2 = 0;
 
 	if (!page)
 		return NULL;
-	n = build_ops(v, page, off, ops, &count, &end);
+	n = build_ops(v, page, off, ops, strides, &count, &end);
 	if (count == 0) {
 		struct lowered lo;
 		struct insn in;
@@ -495,6 +516,7 @@ static struct trace *trace_build(struct interp *v, gva_t lip, gpa_t gpa)
 		end = off + (ops[0].len ? ops[0].len : INSN_MAX);
 		lower_goto(v->hflags, end, &ops[1]);
 		ops[0].done = ops[1].done = 1;
+		strides[0] = strides[1] = (struct stride){ .straight = false };
 		count = 1;
 		n = lo.end ? 1 : 2;
 	}
@@ -508,6 +530,8 @@ static struct trace *trace_build(struct interp *v, gva_t lip, gpa_t gpa)
 	t->hflags = v->hflags;
 	t->count = (uint16_t)count;
 	t->bytes = (uint16_t)(end - off ? end - off : 1);
+	if (v->traces->threads && !thread_trace(v->traces->threads, t, n, strides))
+		start_over(v);
 	t->hash_next = v->traces->hash[trace_hash(gpa, v->hflags)];
 	v->traces->hash[trace_hash(gpa, v->hflags)] = t;
 	page_enlist(v, t, gpa & PAGE_MASK);
@@ -542,7 +566,7 @@ const struct op *trace_jump_slow(struct interp *v, uint64_t rip)
 	v->op = NULL;
 	v->cpu.rip = rip;
 	if (v->budget <= 0 || v->special)
-		return &leave_run;
+		return v->traces->leave.t.ops;
 
 	gva_t lip = rip + v->cpu.seg[SEG_CS].base;
 
@@ -564,7 +588,6 @@ HANDLER(h_branch_slow)
 {
 	uint64_t rip = v->cpu.gpr[R_PAGE] + (uint64_t)(int64_t)op->disp;
 	gpa_t target = (v->trace->gpa & PAGE_MASK) + (uint64_t)(int64_t)op->disp;
-	uint64_t flushed = v->traces->counts.flushed;
 	const struct op *next;
 
 	if (!(v->hflags & HF_CS64))
@@ -573,8 +596,7 @@ HANDLER(h_branch_slow)
 
 	struct trace *t = v->trace;
 
-	/* The look-up may have emptied the arena, and op with it. */
-	if (next != t->ops || flushed != v->traces->counts.flushed || t->dead || !trace_valid(v, t, rip))
+	if (next != t->ops || t->dead || !trace_valid(v, t, rip))
 		DISPATCH(v, next);
 	if (!(op->flags & OPF_NEAR) || (t->gpa == target && !t->gpa2))
 		((struct op *)op)->link = t;

@@ -7,7 +7,7 @@
 
 struct traces;
 
-int traces_create(struct traces **out, struct machine *m);
+int traces_create(struct traces **out, struct machine *m, struct threads *threads);
 void traces_destroy(struct traces *t);
 /* Drops everything. Only while no trace is running. */
 void traces_flush(struct interp *v);
