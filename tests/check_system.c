@@ -83,6 +83,7 @@ uint64_t mem_read(struct interp *v, unsigned seg, uint64_t off, unsigned size)
 	return lin_read(v, v->cpu.seg[seg].base + off, size, 0);
 }
 void tlb_flush(struct interp *v) { (void)v; }
+void tlb_flush_local(struct interp *v) { (void)v; }
 bool paging_load_pdpte(struct memory *m, struct cpu *c, uint64_t cr3)
 {
 	(void)m; (void)c; (void)cr3;
