@@ -61,7 +61,7 @@ enum op_flags {
 
 /* --- State ------------------------------------------------------------- */
 
-#define TLB_BITS	8
+#define TLB_BITS	10
 #define TLB_SIZE	(1u << TLB_BITS)
 #define JC_BITS		12
 #define JC_SIZE		(1u << JC_BITS)
@@ -71,6 +71,10 @@ enum op_flags {
 struct tlb_entry { uint64_t rd, wr; uintptr_t add; gpa_t page /* | TLB_GLOBAL */; };
 #define TLB_NONE	1ull	/* never equal to a page-aligned address */
 #define TLB_GLOBAL	1ull	/* survives a load of CR3 */
+
+/* Entries filled since they were last looked through that MOV CR3 must take out: by
+ * privilege and number; more than fit, and all are looked through. */
+struct tlb_locals { unsigned n; uint16_t at[256]; };
 
 struct itlb_entry { uint64_t tag; gpa_t page /* | TLB_GLOBAL */; };
 #define ITLB_SIZE	64
@@ -143,6 +147,7 @@ struct interp {
 	const struct cpu_model *model;
 
 	struct tlb_entry tlbs[2][TLB_SIZE];	/* [user] */
+	struct tlb_locals locals;
 	struct tlb_entry tlb_never[TLB_SIZE];	/* all empty: every access goes the slow way */
 	struct itlb_entry itlb[2][ITLB_SIZE];
 	struct trace *jc[JC_SIZE];	/* jump cache: the trace entered last at such an address */

@@ -26,17 +26,28 @@ void tlb_flush(struct interp *v)
 	contexts_forget(v, true);
 }
 
+static void tlb_drop_local(struct tlb_entry *e)
+{
+	if (!(e->page & TLB_GLOBAL))
+		tlb_drop(e);
+}
+
 /* MOV CR3 leaves global pages alone (SDM 3A 4.10.4.1). */
 void tlb_flush_local(struct interp *v)
 {
-	for (int u = 0; u < 2; u++) {
-		for (unsigned i = 0; i < TLB_SIZE; i++)
-			if (!(v->tlbs[u][i].page & TLB_GLOBAL))
-				tlb_drop(&v->tlbs[u][i]);
+	struct tlb_locals *l = &v->locals;
+
+	if (l->n <= ARRAY_LEN(l->at))
+		for (unsigned i = 0; i < l->n; i++)
+			tlb_drop_local(&v->tlbs[l->at[i] / TLB_SIZE][l->at[i] % TLB_SIZE]);
+	else
+		for (unsigned i = 0; i < 2 * TLB_SIZE; i++)
+			tlb_drop_local(&v->tlbs[i / TLB_SIZE][i % TLB_SIZE]);
+	l->n = 0;
+	for (int u = 0; u < 2; u++)
 		for (unsigned i = 0; i < ITLB_SIZE; i++)
 			if (!(v->itlb[u][i].page & TLB_GLOBAL))
 				v->itlb[u][i].tag = TLB_NONE;
-	}
 	contexts_forget(v, false);
 }
 
@@ -146,6 +157,8 @@ static struct place translate_slow(struct interp *v, gva_t gva, unsigned access)
 	e->rd = page;
 	e->add = (uintptr_t)hva - gva;
 	e->page = (w.gpa & PAGE_MASK) | (w.global ? TLB_GLOBAL : 0);
+	if (!w.global && ++v->locals.n <= ARRAY_LEN(v->locals.at))
+		v->locals.at[v->locals.n - 1] = (uint16_t)(e - &v->tlbs[0][0]);
 	e->wr = writable && memory_flags(mem, w.gpa) == 0 ? page : TLB_NONE;
 	return (struct place){ hva, w.gpa };
 }
