@@ -168,9 +168,6 @@ void interp_settle(struct interp *v);
  */
 #if defined(DISPATCH_LOOP) || defined(DISPATCH_ROWS)
 #define DISPATCH(v, next)	return (void)(v), (next)
-#elif defined(__clang__) && defined(HAVE_MUSTTAIL)
-#define DISPATCH(v, next)	do { const struct op *n_ = (next); \
-	__attribute__((musttail)) return n_->fn((v), n_); } while (0)
 #else
 #define DISPATCH(v, next)	do { const struct op *n_ = (next); asm("" : "+r"(n_)); \
 	return n_->fn((v), n_); } while (0)

@@ -41,9 +41,9 @@ struct traces {
 	size_t npages;
 	struct trace_counts counts;
 	/* One instruction and what follows it, for steps and uncached code. */
-	struct { struct trace t; struct op ops[2]; } scratch;
+	struct trace *scratch;
 	/* Nothing more to run now: the state is synced. */
-	struct { struct trace t; struct op op; } leave;
+	struct trace *leave;
 	struct threads *threads;	/* or NULL */
 };
 
@@ -54,6 +54,20 @@ static HANDLER(h_leave_run)
 	return NULL;
 }
 
+void traces_destroy(struct traces *t)
+{
+	if (!t)
+		return;
+	for (size_t i = 0; t->pages && i < t->npages; i++)
+		free(t->pages[i]);
+	free(t->pages);
+	free(t->scratch);
+	free(t->leave);
+	if (!t->threads && t->arena != MAP_FAILED)
+		munmap(t->arena, t->arena_size);
+	free(t);
+}
+
 int traces_create(struct traces **out, struct machine *m, struct threads *threads)
 {
 	struct traces *t = calloc(1, sizeof(*t));
@@ -62,35 +76,24 @@ int traces_create(struct traces **out, struct machine *m, struct threads *thread
 		return -ENOMEM;
 	t->npages = (m->mem.low_size + m->mem.high_size) >> PAGE_SHIFT;
 	t->pages = calloc(t->npages, sizeof(*t->pages));
+	t->scratch = calloc(1, sizeof(struct trace) + 2 * sizeof(struct op));
+	t->leave = calloc(1, sizeof(struct trace) + sizeof(struct op));
 	t->threads = threads;
 	t->arena_size = ARENA_SIZE;
-	if (threads) {
+	if (threads)
 		t->arena = threads_arena(threads, &t->arena_size);
-		t->scratch.t.code = t->leave.t.code = thread_unrowed(threads);
-	} else {
+	else
 		t->arena = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE,
 				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	}
-	t->leave.t.ops[0].fn = h_leave_run;
-	if (!t->pages || t->arena == MAP_FAILED) {
-		free(t->pages);
-		free(t);
+	if (!t->pages || !t->scratch || !t->leave || t->arena == MAP_FAILED) {
+		traces_destroy(t);
 		return -ENOMEM;
 	}
+	t->leave->ops[0].fn = h_leave_run;
+	if (threads)
+		t->scratch->code = t->leave->code = thread_unrowed(threads);
 	*out = t;
 	return 0;
-}
-
-void traces_destroy(struct traces *t)
-{
-	if (!t)
-		return;
-	for (size_t i = 0; i < t->npages; i++)
-		free(t->pages[i]);
-	free(t->pages);
-	if (!t->threads)
-		munmap(t->arena, t->arena_size);
-	free(t);
 }
 
 void interp_trace_counts(const struct interp *v, struct trace_counts *out)
@@ -375,7 +378,7 @@ static enum decode_result decode_at(struct interp *v, gva_t lip, gpa_t gpa, unsi
 
 const struct op *trace_single(struct interp *v)
 {
-	struct trace *t = &v->traces->scratch.t;
+	struct trace *t = v->traces->scratch;
 	struct lowered lo;
 	struct insn in;
 	gva_t lip = v->cpu.rip + v->cpu.seg[SEG_CS].base;
@@ -566,7 +569,7 @@ const struct op *trace_jump_slow(struct interp *v, uint64_t rip)
 	v->op = NULL;
 	v->cpu.rip = rip;
 	if (v->budget <= 0 || v->special)
-		return v->traces->leave.t.ops;
+		return v->traces->leave->ops;
 
 	gva_t lip = rip + v->cpu.seg[SEG_CS].base;
 
