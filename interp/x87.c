@@ -43,22 +43,43 @@ static inline void track_mem(struct interp *v, const struct op *op)
 	f->fds = v->cpu.seg[op->seg].sel;
 }
 
+/*
+ * A store: an unmasked invalid operation, overflow or underflow stores nothing, and so
+ * does not touch memory (Intel's processors; AMD's report a page fault first). The
+ * other way round, the registers stay as they were where the store itself faults.
+ */
+static void x87_store(struct interp *v, const struct op *op, uint64_t off)
+{
+	struct fpu *f = &v->cpu.fpu, before = *f;
+	uint16_t arith = v->cpu.arith;
+	uint8_t buf[16] = { 0 };
+
+	x87_host_run(f, (unsigned)op->imm, buf, &arith);
+	if (f->sw & ~f->cw & (SW_IE | SW_OE | SW_UE))
+		return;
+
+	struct fpu after = *f;
+
+	*f = before;
+	mem_write_bytes(v, op->seg, off, buf, op->osize);
+	*f = after;
+}
+
 static __attribute__((noinline)) void x87_complete(struct interp *v, const struct op *op)
 {
 	struct fpu *f = &v->cpu.fpu;
 	unsigned fop = (unsigned)op->imm;
-	bool mem = op->flags & OPF_MEM, store = is_store(fop);
+	bool mem = op->flags & OPF_MEM;
 	uint64_t off = mem ? ea_offset(v, op) : 0;
 	uint8_t buf[16] = { 0 };
 
-	if (store)
-		mem_probe_write(v, op->seg, off, op->osize);
-	else if (mem)
-		mem_read_bytes(v, op->seg, off, buf, op->osize);
-	x87_host_run(f, fop, buf, &v->cpu.arith);
-	/* An unmasked invalid operation, overflow or underflow stores nothing. */
-	if (store && !(f->sw & ~f->cw & (SW_IE | SW_OE | SW_UE)))
-		mem_write_bytes(v, op->seg, off, buf, op->osize);
+	if (is_store(fop)) {
+		x87_store(v, op, off);
+	} else {
+		if (mem)
+			mem_read_bytes(v, op->seg, off, buf, op->osize);
+		x87_host_run(f, fop, buf, &v->cpu.arith);
+	}
 	if (mem)
 		track_mem(v, op);
 	else

@@ -458,6 +458,15 @@ static void forget_pointers(unsigned mnem, struct state *h, struct state *g)
 		memcpy(h->fx + 6, g->fx + 6, 18);
 	else if (memcmp(h->fx + 16, none, 8) == 0)	/* it came before the instruction */
 		memcpy(h->fx + 16, g->fx + 16, 8);
+	/* Made canonical: of 48 bits like the model's, or 57 where the host has five levels. */
+	if (mnem == M_FXRSTOR64)
+		for (unsigned at = 8; at <= 16; at += 8) {
+			int64_t a;
+
+			memcpy(&a, h->fx + at, 8);
+			a = (int64_t)((uint64_t)a << 16) >> 16;
+			memcpy(h->fx + at, &a, 8);
+		}
 	if (mnem == M_FNSTENV || mnem == M_FNSAVE)
 		memcpy(h->mem + 64 + 12, g->mem + 64 + 12, 16);
 	if (mnem == M_FXSAVE || mnem == M_FXSAVE64)
