@@ -100,7 +100,7 @@ struct ring3 {
 	unsigned nidle, live, made;
 	gva_t floor;
 	unsigned int1_len;		/* how far behind INT1 the host reports it: 0 or 1 */
-	bool syscall32;			/* 32-bit SYSCALL enters the host, not SYSENTER */
+	bool syscall32, sysenter;	/* which of them enters the host from 32-bit code */
 	bool pinned;
 	bool complained;
 

@@ -58,7 +58,7 @@ static int try_segment(struct ring3 *e, struct space *s, bool wide, char *why)
 	return 0;
 }
 
-/* Two habits of processors and hypervisors that decide how a stop is read. */
+/* Habits of processors and hypervisors that decide how a stop is read. */
 static void measure_habits(struct ring3 *e, struct space *s)
 {
 	uint8_t *code = e->m->mem.ram;
@@ -74,6 +74,11 @@ static void measure_habits(struct ring3 *e, struct space *s)
 	code[0] = 0x0f, code[1] = 0x05;	/* syscall */
 	ring3_run(e, s, &c, &x);
 	e->syscall32 = x.kind != DEXIT_TRAP;
+
+	user_state(&c, true);
+	code[1] = 0x34;		/* sysenter */
+	ring3_run(e, s, &c, &x);
+	e->sysenter = x.kind != DEXIT_TRAP;
 }
 
 static int find_floor(struct ring3 *e, struct space *s, char *why)

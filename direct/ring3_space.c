@@ -220,6 +220,13 @@ static gva_t space_ceiling(void *engine)
 	return STUB_XCHG;
 }
 
+static unsigned space_loses(void *engine)
+{
+	const struct ring3 *e = engine;
+
+	return (e->syscall32 ? SINK_LOSES_SYSCALL : 0u) | (e->sysenter ? SINK_LOSES_SYSENTER : 0u);
+}
+
 struct sink ring3_sink(void *self)
 {
 	return (struct sink){
@@ -230,6 +237,7 @@ struct sink ring3_sink(void *self)
 		.guard = space_guard,
 		.floor = space_floor,
 		.ceiling = space_ceiling,
+		.loses = space_loses,
 		.engine = self,
 	};
 }

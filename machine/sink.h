@@ -17,6 +17,10 @@ struct sink_op {
 	uint8_t prot;		/* SINK_*; 0 = unmap */
 };
 
+/* Kernel entries of which the engine cannot tell where they happened, and which the host
+ * may fail by itself: they need a guard. SYSCALL: of 32-bit code. */
+enum { SINK_LOSES_SYSCALL = 1, SINK_LOSES_SYSENTER = 2 };
+
 struct space;	/* the engine's side of one guest address space */
 
 struct sink {
@@ -33,6 +37,7 @@ struct sink {
 	/* Lowest and highest+1 guest address that can be mapped at all. */
 	gva_t (*floor)(void *engine);
 	gva_t (*ceiling)(void *engine);
+	unsigned (*loses)(void *engine);	/* SINK_LOSES_* */
 	void *engine;
 };
 

@@ -127,7 +127,7 @@ static struct scan_how scan_how(const struct shadow *s, const struct root *r)
 	if (r->key.efer & EFER_LMA)
 		how.classes |= SCAN_REX;
 	if (cpu_code64(s->m->cpu) && !(how.classes & SCAN_STRICT))
-		how.classes &= ~(unsigned)SCAN_ENTRY;	/* 64-bit SYSCALL traps */
+		how.classes &= ~(unsigned)SCAN_SYSCALL;	/* 64-bit SYSCALL traps */
 	return how;
 }
 

@@ -109,6 +109,18 @@ static unsigned map_limit(void)
 	return n > 2 * MAP_RESERVE ? n - MAP_RESERVE : n / 2;
 }
 
+/* What the scanner must look for on this engine. */
+static unsigned scan_classes(const struct sink *sink, const struct machine *m)
+{
+	unsigned loses = sink->loses(sink->engine), classes = SCAN_DEFAULT;
+
+	if (!(loses & SINK_LOSES_SYSCALL))
+		classes &= ~(unsigned)SCAN_SYSCALL;
+	if (!(loses & SINK_LOSES_SYSENTER))
+		classes &= ~(unsigned)SCAN_SYSENTER;
+	return classes | (m->config && m->config->strict ? SCAN_STRICT : 0);
+}
+
 int shadow_create(struct shadow **out, struct machine *m, const struct sink *sink, unsigned max_roots)
 {
 	struct shadow *s = calloc(1, sizeof(*s));
@@ -119,7 +131,7 @@ int shadow_create(struct shadow **out, struct machine *m, const struct sink *sin
 	s->sink = *sink;
 	s->max_roots = max_roots;
 	s->max_runs = map_limit();
-	s->scan.classes = SCAN_DEFAULT | (m->config && m->config->strict ? SCAN_STRICT : 0);
+	s->scan.classes = scan_classes(sink, m);
 	s->npages = (m->mem.low_size + m->mem.high_size) >> PAGE_SHIFT;
 	s->roots = calloc(max_roots, sizeof(*s->roots));
 	s->pages = calloc(s->npages, sizeof(*s->pages));

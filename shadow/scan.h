@@ -12,8 +12,9 @@ enum scan_class {
 	SCAN_CPUID = 1, SCAN_RDTSCP = 2, SCAN_XGETBV = 4, SCAN_RDPID = 8, SCAN_LSL = 16,
 	SCAN_FSGS = 32, SCAN_STRICT = 64,
 	SCAN_REX = 128,		/* 40-4F are prefixes: 64-bit code may run here */
-	SCAN_ENTRY = 256,	/* SYSCALL in 32-bit code */
-	SCAN_DEFAULT = 63 | SCAN_ENTRY,
+	SCAN_SYSCALL = 256,	/* in 32-bit code, and where the engine loses it */
+	SCAN_SYSENTER = 512,	/* where the engine loses it */
+	SCAN_DEFAULT = 63 | SCAN_SYSCALL | SCAN_SYSENTER,
 };
 
 #define SCAN_MAX	4	/* breakpoints of a processor */

@@ -120,6 +120,12 @@ START_TEST(fast_calls_have_no_effect)
 	ck_assert(alive());
 	user64();
 	c.gpr[RAX] = 252;
+	c.gpr[RBP] = 8;
+	RUN(0x0f, 0x34);
+	ck_assert(x.kind == DEXIT_TRAP || (x.kind == DEXIT_SEGMENT && x.segreg == SEG_CS));
+	user64();
+	c.gpr[RAX] = 252;
+	c.gpr[RBP] = STACK + 0x800;
 	RUN(0x0f, 0x34);
 	ck_assert(x.kind == DEXIT_SYSCALL || x.kind == DEXIT_TRAP);
 	ck_assert(alive());

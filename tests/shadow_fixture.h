@@ -148,6 +148,12 @@ static gva_t mock_ceiling(void *engine)
 	return CEILING;
 }
 
+static unsigned mock_loses(void *engine)
+{
+	(void)engine;
+	return SINK_LOSES_SYSCALL | SINK_LOSES_SYSENTER;
+}
+
 /* --- The interpreter's part -------------------------------------------------------- */
 
 static void code_stored(void *self, gpa_t gpa, unsigned len, unsigned flags)
@@ -163,7 +169,7 @@ static inline void machine_set_up(unsigned max_roots)
 {
 	static const struct sink sink = {
 		mock_create, mock_destroy, mock_clear, mock_apply, mock_guard, mock_floor,
-		mock_ceiling, NULL };
+		mock_ceiling, mock_loses, NULL };
 
 	memset(&machine, 0, sizeof(machine));
 	memset(&cpu, 0, sizeof(cpu));
