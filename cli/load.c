@@ -273,39 +273,3 @@ void load_bios_data(struct machine *m)
 		load_copy(m, fields[i].at, val, 2);
 	}
 }
-
-/* --- CPU --------------------------------------------------------------------- */
-
-#define ATTR_CODE32	(SEG_G | SEG_D | SEG_P | SEG_S | SEG_CODE | SEG_R | SEG_A)
-#define ATTR_DATA32	(SEG_G | SEG_D | SEG_P | SEG_S | SEG_W | SEG_A)
-
-/* A flat descriptor: limit 0xfffff pages, base 0 (SDM 3A 3.4.5). */
-static uint64_t flat_descriptor(uint16_t attr)
-{
-	return 0x0000ffffull | (uint64_t)attr << 40 | 0xfull << 48;
-}
-
-void load_cpu_flat(struct machine *m, uint32_t entry, uint16_t code, uint16_t data, gpa_t gdt)
-{
-	struct cpu *c = m->cpu;
-	uint8_t table[64] = { 0 };
-	uint16_t last = code > data ? code : data;
-	const struct segment ds = { .sel = data, .attr = ATTR_DATA32, .limit = UINT32_MAX };
-
-	bug_on(last + 8u > sizeof(table));
-	put_le(table + code, flat_descriptor(ATTR_CODE32), 8);
-	put_le(table + data, flat_descriptor(ATTR_DATA32), 8);
-	bug_on(!load_copy(m, gdt, table, last + 8u));
-
-	memset(c->gpr, 0, sizeof(c->gpr));
-	c->rip = entry;
-	c->cpl = 0;
-	cpu_set_eflags(c, 0);
-	c->cr0 = CR0_PE | CR0_ET;
-	c->gdtr = (struct dtable){ gdt, (uint16_t)(last + 7) };
-	c->idtr = (struct dtable){ 0, 0 };
-	for (unsigned s = SEG_ES; s <= SEG_GS; s++)
-		c->seg[s] = ds;
-	c->seg[SEG_CS] = (struct segment){ .sel = code, .attr = ATTR_CODE32, .limit = UINT32_MAX };
-	c->halted = false;
-}

@@ -85,6 +85,11 @@ void load_bios_data(struct machine *m);
 /* Flat protected mode without paging or interrupts, RIP = entry, CS = code and
  * the others = data (selectors 0x08..0x38), with a GDT of at most 64 bytes stored at gdt. */
 void load_cpu_flat(struct machine *m, uint32_t entry, uint16_t code, uint16_t data, gpa_t gdt);
+/* The same in 64-bit mode; the first 4 GiB are identity-mapped by page tables of
+ * IDENTITY_MAP_SIZE bytes at tables. */
+void load_cpu_long(struct machine *m, uint32_t entry, uint16_t code, uint16_t data, gpa_t gdt,
+		   gpa_t tables);
+#define IDENTITY_MAP_SIZE	(6 * PAGE_SIZE)
 
 /* ELF32 for the formats that are, or may be, such files: loads the segments by
  * physical address. entry is physical; [lowest, end) is what they cover. */

@@ -1,46 +1,41 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Linux bzImage by the 32-bit boot protocol (Documentation/arch/x86/boot.rst,
- * sections "The Real-Mode Kernel Header", "32-bit Boot Protocol" and
- * "The zero page"): the loader does what the kernel's real-mode part would.
+ * Linux bzImage by the 32-bit or 64-bit boot protocol (Documentation/arch/x86/boot.rst,
+ * sections "The Real-Mode Kernel Header", "32-bit Boot Protocol", "64-bit Boot
+ * Protocol" and "The zero page"): the loader does what the kernel's real-mode part
+ * would and, unless it cannot, what the decompressor behind that would.
  *
  *	0x00400		BIOS data area
  *	0x08000		GDT
  *	0x10000		zero page (struct boot_params)
  *	0x20000		command line
+ *	0x30000		page tables that identity-map 4 GiB, for a 64-bit kernel
  *	0x9fc00		EBDA
- *	0x100000	protected-mode kernel, entered at its first byte
+ *	0x100000	protected-mode part, entered at its first byte; or, unpacked here,
+ *			the kernel proper at its own entry point, where linux_kaslr() says
  *	as high as it may be: initrd
  */
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "cli/load.h"
+#include "cli/linux.h"
 
 #define GDT_AT		0x8000u
 #define STACK_AT	0x9000u		/* grows down; the kernel takes its own at once */
 #define ZERO_PAGE_AT	0x10000u
 #define CMDLINE_AT	0x20000u
+#define TABLES_AT	0x30000u
 #define KERNEL_AT	0x100000u
 #define BOOT_CS		0x10
 #define BOOT_DS		0x18
 
-/* The setup header: same offsets in the file and in the zero page. */
-enum header_field {
-	SETUP_SECTS = 0x1f1, VID_MODE = 0x1fa, BOOT_FLAG = 0x1fe, JUMP = 0x201, MAGIC = 0x202,
-	VERSION = 0x206, TYPE_OF_LOADER = 0x210, LOADFLAGS = 0x211, CODE32_START = 0x214,
-	RAMDISK_IMAGE = 0x218, RAMDISK_SIZE = 0x21c, HEAP_END_PTR = 0x224, CMD_LINE_PTR = 0x228,
-	INITRD_ADDR_MAX = 0x22c, XLOADFLAGS = 0x236, CMDLINE_SIZE = 0x238, PREF_ADDRESS = 0x258,
-	INIT_SIZE = 0x260,
-	HEADER_START = SETUP_SECTS, HEADER_END_MAX = 0x290,
-};
 /* The rest of the zero page. */
 enum zero_page_field {
 	EXT_MEM_K = 0x002, ALT_MEM_K = 0x1e0, E820_ENTRIES = 0x1e8, E820_TABLE = 0x2d0,
 	E820_ENTRY_SIZE = 20,
 };
-enum { LOADED_HIGH = 0x01, CAN_USE_HEAP = 0x80 };	/* loadflags */
-enum { XLF_KERNEL_64 = 1 };				/* xloadflags */
 #define MAGIC_HDRS	0x53726448u
 #define BOOT_FLAG_VALUE	0xaa55u
 
@@ -49,18 +44,17 @@ static bool linux_detect(const struct blob *k)
 	return blob_u32(k, MAGIC) == MAGIC_HDRS && blob_u16(k, BOOT_FLAG) == BOOT_FLAG_VALUE;
 }
 
-static unsigned setup_bytes(const struct blob *k)
-{
-	unsigned sects = blob_u8(k, SETUP_SECTS);
-
-	return ((sects ? sects : 4) + 1) * 512;
-}
-
 static unsigned cmdline_max(const struct blob *k)
 {
 	uint32_t max = blob_u16(k, VERSION) >= 0x206 ? blob_u32(k, CMDLINE_SIZE) : 255;
 
 	return max < 0xffff ? max : 0xffff;
+}
+
+static int needs_long_mode(const struct blob *k, char why[static WHY_SIZE])
+{
+	return load_fail(why, -ENOEXEC, "kernel %s: it needs a 64-bit CPU model, for instance "
+			 "--cpu=hemi64", k->name);
 }
 
 static int linux_check(const struct boot *b, bool long_mode, char why[static WHY_SIZE])
@@ -74,12 +68,11 @@ static int linux_check(const struct boot *b, bool long_mode, char why[static WHY
 	if (!(blob_u8(k, LOADFLAGS) & LOADED_HIGH))
 		return load_fail(why, -ENOEXEC, "kernel %s: a zImage, which loads low; only a "
 				 "bzImage can be booted", k->name);
-	if (!blob_has(k, setup_bytes(k), 1))
+	if (!blob_has(k, linux_setup_bytes(k), 1))
 		return load_fail(why, -ENOEXEC, "kernel %s: truncated: it ends within its setup "
 				 "code", k->name);
 	if (version >= 0x20c && (blob_u16(k, XLOADFLAGS) & XLF_KERNEL_64) && !long_mode)
-		return load_fail(why, -ENOEXEC, "kernel %s: it needs a 64-bit CPU model, for instance "
-				 "--cpu=hemi64", k->name);
+		return needs_long_mode(k, why);
 	if (strlen(b->append) > cmdline_max(k))
 		return load_fail(why, -E2BIG, "--append: %zu characters, but kernel %s takes %u",
 				 strlen(b->append), k->name, cmdline_max(k));
@@ -89,11 +82,14 @@ static int linux_check(const struct boot *b, bool long_mode, char why[static WHY
 	return 0;
 }
 
-/* End of the memory that the kernel uses before it looks at the memory map. */
-static uint64_t kernel_end(const struct blob *k)
+/* End of the memory that the kernel uses before it looks at the memory map, if it
+ * is unpacked here (v) or unpacks itself. */
+static uint64_t kernel_end(const struct blob *k, const struct vmlinux *v)
 {
-	uint64_t end = KERNEL_AT + (k->size - setup_bytes(k));
+	uint64_t end = KERNEL_AT + (k->size - linux_setup_bytes(k));
 
+	if (v->file.data)
+		return v->lowest + linux_need(k, v);
 	if (blob_u16(k, VERSION) >= 0x20a) {
 		uint64_t pref = blob_u32(k, PREF_ADDRESS);
 		uint64_t base = blob_u32(k, PREF_ADDRESS + 4) || pref < KERNEL_AT ? KERNEL_AT : pref;
@@ -106,21 +102,19 @@ static uint64_t kernel_end(const struct blob *k)
 
 static int kernel_place(const struct blob *k, struct machine *m, char why[static WHY_SIZE])
 {
-	unsigned skip = setup_bytes(k);
-	uint64_t end = kernel_end(k);
+	unsigned skip = linux_setup_bytes(k);
 
-	if (end > m->mem.low_size || !load_copy(m, KERNEL_AT, k->data + skip, k->size - skip))
-		return load_fail(why, -ENOMEM, "kernel %s: it needs at least %llu MiB of guest memory "
-				 "(--memory)", k->name, (unsigned long long)((end + 0xfffff) >> 20));
+	if (!load_copy(m, KERNEL_AT, k->data + skip, k->size - skip))
+		return load_fail(why, -ENOMEM, "kernel %s: it does not fit into guest memory "
+				 "(--memory)", k->name);
 	return 0;
 }
 
-static int initrd_place(const struct boot *b, struct machine *m, uint32_t *at,
+static int initrd_place(const struct boot *b, struct machine *m, uint64_t end, uint32_t *at,
 			char why[static WHY_SIZE])
 {
 	const struct blob *k = &b->kernel;
 	uint64_t top = (blob_u16(k, VERSION) >= 0x203 ? blob_u32(k, INITRD_ADDR_MAX) : 0x37ffffff) + 1ull;
-	uint64_t end = kernel_end(k);
 
 	if (top > m->mem.low_size)
 		top = m->mem.low_size;
@@ -168,27 +162,75 @@ static void zero_page_fill(uint8_t zp[static PAGE_SIZE], const struct boot *b,
 	}
 }
 
-static int linux_load(const struct boot *b, struct machine *m, bool long_mode,
-		      char why[static WHY_SIZE])
+static void enter(struct machine *m, uint32_t entry, bool is64)
+{
+	if (is64)
+		load_cpu_long(m, entry, BOOT_CS, BOOT_DS, GDT_AT, TABLES_AT);
+	else
+		load_cpu_flat(m, entry, BOOT_CS, BOOT_DS, GDT_AT);
+	m->cpu->gpr[RSI] = ZERO_PAGE_AT;
+	m->cpu->gpr[RSP] = STACK_AT;
+}
+
+/* The kernel and its parameters go into memory, below top; v says which way. */
+static int linux_place(const struct boot *b, struct machine *m, const struct vmlinux *v,
+		       uint32_t initrd_at, char why[static WHY_SIZE])
 {
 	uint8_t zp[PAGE_SIZE] = { 0 };
-	uint32_t initrd_at = 0;
-	int err = linux_check(b, long_mode, why);
+	uint64_t top = initrd_at ? initrd_at : m->mem.low_size;
+	struct kaslr where = { 0 };
+	uint64_t entry = KERNEL_AT;
+	int err;
 
-	if (!err)
+	zero_page_fill(zp, b, m, initrd_at);
+	zp[LOADFLAGS] &= (uint8_t)~KASLR_FLAG;
+	if (v->file.data) {
+		where = linux_kaslr(b, m, v, top);
+		entry = v->entry + where.phys;
+		zp[LOADFLAGS] |= where.on ? KASLR_FLAG : 0;
+		err = vmlinux_load(v, m, where.phys, where.virt, why);
+	} else {
 		err = kernel_place(&b->kernel, m, why);
-	if (!err && b->initrd.data)
-		err = initrd_place(b, m, &initrd_at, why);
+	}
 	if (err)
 		return err;
-	zero_page_fill(zp, b, m, initrd_at);
+	if (where.on && m->config->verbose)
+		fprintf(stderr, "hemi: kernel %s: moved by %#llx in memory, by %#llx in its own "
+			"addresses\n", b->kernel.name, (unsigned long long)where.phys,
+			(unsigned long long)where.virt);
 	/* These fit: the kernel did, above them. */
 	bug_on(!load_copy(m, ZERO_PAGE_AT, zp, sizeof(zp)));
 	bug_on(!load_copy(m, CMDLINE_AT, b->append, strlen(b->append) + 1));
-	load_cpu_flat(m, KERNEL_AT, BOOT_CS, BOOT_DS, GDT_AT);
-	m->cpu->gpr[RSI] = ZERO_PAGE_AT;
-	m->cpu->gpr[RSP] = STACK_AT;
+	enter(m, (uint32_t)entry, v->file.data && v->is64);
 	return 0;
+}
+
+static int linux_load(const struct boot *b, struct machine *m, bool long_mode,
+		      char why[static WHY_SIZE])
+{
+	const struct blob *k = &b->kernel;
+	struct vmlinux v = { 0 };
+	uint32_t initrd_at = 0;
+	uint64_t end = 0;
+	int err = linux_check(b, long_mode, why);
+
+	if (!err)
+		err = linux_payload(k, m, &v, why);
+	if (!err && v.is64 && !long_mode)
+		err = needs_long_mode(k, why);
+	if (!err) {
+		end = kernel_end(k, &v);
+		if (end > m->mem.low_size || (v.file.data && v.lowest < KERNEL_AT))
+			err = load_fail(why, -ENOMEM, "kernel %s: it needs at least %llu MiB of guest "
+					"memory (--memory)", k->name,
+					(unsigned long long)((end + 0xfffff) >> 20));
+	}
+	if (!err && b->initrd.data)
+		err = initrd_place(b, m, end, &initrd_at, why);
+	if (!err)
+		err = linux_place(b, m, &v, initrd_at, why);
+	free(v.file.data);
+	return err;
 }
 
 const struct kernel_format load_linux = { "linux", linux_detect, linux_load };

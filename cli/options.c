@@ -47,6 +47,9 @@ static const struct word traces[] = {
 	{ "insn", TRACE_INSN }, { "event", TRACE_EVENT }, { "cross", TRACE_CROSS },
 	{ "io", TRACE_IO }, { NULL, 0 },
 };
+static const struct word yes_no[] = {
+	{ "yes", true }, { "no", false }, { NULL, 0 },
+};
 static const struct word clocks[] = {
 	{ "host", false }, { "instructions", true }, { NULL, 0 },
 };
@@ -216,6 +219,7 @@ static int options_convert(struct options *o)
 	struct config *c = &o->config;
 	struct option_text *t = &o->text;
 	unsigned engine = ENGINE_HYBRID, direct = DIRECT_AUTO, gate = GATE_ADAPTIVE, clock = false;
+	unsigned unpack = true;
 	int r = OPTIONS_RUN;
 
 	c->kernel = t->kernel;
@@ -236,6 +240,8 @@ static int options_convert(struct options *o)
 		r = parse_word("gate", t->gate, gates, &gate);
 	if (r == OPTIONS_RUN && t->clock)
 		r = parse_word("clock", t->clock, clocks, &clock);
+	if (r == OPTIONS_RUN && t->kernel_unpack)
+		r = parse_word("kernel-unpack", t->kernel_unpack, yes_no, &unpack);
 	if (r == OPTIONS_RUN && t->rtc)
 		r = parse_rtc(t->rtc, &c->rtc_base);
 	if (r == OPTIONS_RUN && t->trace)
@@ -248,6 +254,7 @@ static int options_convert(struct options *o)
 	c->direct = (enum direct_kind)direct;
 	c->gate = (enum gate_policy)gate;
 	c->clock_instructions = clock;
+	c->kernel_unpack = unpack;
 	c->debug_exit = o->flags.debug_exit;
 	c->strict = o->flags.strict;
 	c->no_reboot = o->flags.no_reboot;
@@ -283,6 +290,8 @@ static GOptionContext *options_context(struct options *o)
 		  "initial RAM disk", "FILE" },
 		{ "append", 'a', 0, G_OPTION_ARG_STRING, &t->append,
 		  "the kernel's command line", "TEXT" },
+		{ "kernel-unpack", 0, 0, G_OPTION_ARG_STRING, &t->kernel_unpack,
+		  "yes: a packed Linux kernel is unpacked by hemi (default); no: by itself", "YES|NO" },
 		{ "module", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &t->modules,
 		  "Multiboot module and its arguments; may be repeated", "'FILE [ARG...]'" },
 		{ "memory", 'm', 0, G_OPTION_ARG_STRING, &t->memory,
@@ -377,7 +386,7 @@ void options_free(struct options *o)
 	char *texts[] = {
 		o->text.kernel, o->text.initrd, o->text.append, o->text.memory, o->text.engine,
 		o->text.direct, o->text.gate, o->text.cpu, o->text.serial, o->text.stats_file,
-		o->text.clock, o->text.rtc, o->text.trace,
+		o->text.clock, o->text.rtc, o->text.trace, o->text.kernel_unpack,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)

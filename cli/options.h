@@ -10,7 +10,7 @@ struct options {
 	struct config config;
 	struct option_text {
 		char *kernel, *initrd, *append, *memory, *engine, *direct, *gate, *cpu, *serial;
-		char *stats_file, *clock, *rtc, *trace;
+		char *stats_file, *clock, *rtc, *trace, *kernel_unpack;
 		char **modules;
 	} text;
 	struct option_flags { int debug_exit, strict, no_reboot, verbose; } flags;

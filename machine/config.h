@@ -24,6 +24,7 @@ struct config {
 	bool want_stats;
 	const char *stats_file;		/* JSON there, or NULL: a table on stderr */
 	double timeout;			/* seconds, 0 = none */
+	bool kernel_unpack;		/* a packed Linux kernel is unpacked by the loader */
 	bool debug_exit, strict, no_reboot, clock_instructions, verbose;
 	unsigned trace;			/* bits of enum trace_what */
 	uint64_t rtc_base;		/* --rtc: seconds since 1970, 0 = the host's clock */
