@@ -98,7 +98,9 @@ int linux_payload(const struct blob *k, const struct machine *m, struct vmlinux 
 		note(m, k, "what it packs is no ELF file");
 		err = 1;
 	}
-	if (err)
+	if (err) {
 		free(out.data);
+		v->file.data = NULL;
+	}
 	return err < 0 ? err : 0;
 }
