@@ -29,6 +29,7 @@ busybox-i386       i386  busybox-static                  busybox=bin/busybox
 busybox-amd64      amd64 busybox-static                  busybox=bin/busybox
 gnumach            i386  gnumach-image-1.8-486           kernel=boot/gnumach-*
 memtest86+         amd64 memtest86+                      kernel=boot/memtest86+ia32.bin
+memtest86+x64      amd64 memtest86+                      kernel=boot/memtest86+x64.bin
 bochsbios          amd64 bochsbios                       bios=usr/share/bochs/BIOS-bochs-latest
 vgabios            amd64 vgabios                         bios=usr/share/vgabios/vgabios.bin
 ROWS
