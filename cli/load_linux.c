@@ -61,6 +61,7 @@ static int linux_check(const struct boot *b, bool long_mode, char why[static WHY
 {
 	const struct blob *k = &b->kernel;
 	unsigned version = blob_u16(k, VERSION);
+	uint64_t sys = blob_u32(k, SYSSIZE);
 
 	if (version < 0x202)
 		return load_fail(why, -ENOEXEC, "kernel %s: its boot protocol %u.%02u is older than "
@@ -71,6 +72,10 @@ static int linux_check(const struct boot *b, bool long_mode, char why[static WHY
 	if (!blob_has(k, linux_setup_bytes(k), 1))
 		return load_fail(why, -ENOEXEC, "kernel %s: truncated: it ends within its setup "
 				 "code", k->name);
+	/* In units of 16 bytes, rounded up; 16 bits of it, which do not suffice, before. */
+	if (version >= 0x204 && sys && !blob_has(k, linux_setup_bytes(k), sys * 16 - 15))
+		return load_fail(why, -ENOEXEC, "kernel %s: truncated: %zu bytes of %llu", k->name,
+				 k->size, (unsigned long long)(linux_setup_bytes(k) + sys * 16));
 	if (version >= 0x20c && (blob_u16(k, XLOADFLAGS) & XLF_KERNEL_64) && !long_mode)
 		return needs_long_mode(k, why);
 	if (strlen(b->append) > cmdline_max(k))

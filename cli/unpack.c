@@ -47,9 +47,9 @@ static int ended(size_t left)
 
 static int unpack_plain(const uint8_t *src, size_t len, uint8_t *dst, size_t size)
 {
-	bug_on(len != size);
-	memcpy(dst, src, size);
-	return 0;
+	bug_on(len > size);
+	memcpy(dst, src, len);
+	return ended(size - len);
 }
 
 #ifdef HAVE_ZLIB

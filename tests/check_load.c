@@ -156,6 +156,12 @@ START_TEST(linux_refuses)
 	image[0x1f1] = 0xff;
 	refused("truncated");
 	make_linux();
+	u32(0x1f4, (sizeof(image) - 1024) / 16 + 1);
+	refused("truncated");
+	make_linux();
+	u32(0x1f4, (sizeof(image) - 1024) / 16);
+	ck_assert_int_eq(load(false), 0);
+	make_linux();
 	image[0x236] = 1;
 	u32(0x260, 0x100000);
 	image[0x1f1] = 1;
