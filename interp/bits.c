@@ -167,6 +167,24 @@ HANDLER(h_cmpxchg)
 	NEXT_CHECKED(v, op);
 }
 
+/* The same where the page is at hand; one processor makes LOCK free. */
+#define CMPXCHG_M(W, sfx, form, SET)							\
+	static HANDLER(cmpxchg##W##_m_##form)						\
+	{ GUEST(uint##W##_t, p, wr, ea_##form(v, op), 1, return h_cmpxchg(v, op));	\
+	  uint##W##_t d = *p, acc = REG##W(v, 8 * RAX);					\
+	  uint16_t f;									\
+	  asm("cmp" #sfx " %2, %1" ASM_SAVE : "=&a"(f) : "q"(acc), "q"(d) : "cc");	\
+	  v->cpu.arith = f;								\
+	  if (d == acc) *p = REG##W(v, op->a); else SET;				\
+	  NEXT(v, op); }
+CMPXCHG_M(32, l, d32, SET32(v, 8 * RAX, d))
+CMPXCHG_M(32, l, d64, SET32(v, 8 * RAX, d))
+CMPXCHG_M(64, q, d64, REG64(v, 8 * RAX) = d)
+op_fn *const cmpxchg_m[4][EA_FORMS] = {
+	[2] = { [EA_D32] = cmpxchg32_m_d32, [EA_D64] = cmpxchg32_m_d64 },
+	[3] = { [EA_D64] = cmpxchg64_m_d64 },
+};
+
 static void set_zf(struct interp *v, bool zf)
 {
 	v->cpu.arith = (uint16_t)((v->cpu.arith & ~AR_ZF) | (zf ? AR_ZF : 0));

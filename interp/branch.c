@@ -68,6 +68,18 @@ HANDLER(h_goto)
 	JUMP(v, op, v->hflags & HF_CS64 ? rip : (uint32_t)rip);
 }
 
+#define JMP_M(W, form)									\
+	static HANDLER(jmp_m_##form)							\
+	{ GUEST(uint##W##_t, p, rd, ea_##form(v, op), 1, return h_jmp_m(v, op));	\
+	  uint##W##_t rip = *p;								\
+	  if (W == 64 && unlikely((int64_t)((uint64_t)rip << 16) >> 16 != (int64_t)rip)) \
+		return h_jmp_m(v, op);							\
+	  JUMP_FLAT(v, op, rip); }
+JMP_M(32, f32) JMP_M(32, d32) JMP_M(64, f64) JMP_M(64, d64)
+op_fn *const jmp_m[EA_FORMS] = {
+	[EA_F32] = jmp_m_f32, [EA_D32] = jmp_m_d32, [EA_F64] = jmp_m_f64, [EA_D64] = jmp_m_d64,
+};
+
 #define JCC(cc, n, cond)								\
 	static HANDLER(jcc_near_##cc)							\
 	{ unsigned f = v->cpu.arith;							\

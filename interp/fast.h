@@ -161,6 +161,7 @@ static inline void *tlb_write(const struct interp *v, gva_t gva, unsigned size)
 	}								\
 	FAST_FORMS(name, T, wr, PLAIN_WRITE, *p = (T)(EXPR);)
 
+#define EVERY_FORM(fn) { fn, fn, fn, fn, fn, fn, fn, fn }
 #define FORMS(name) { name##_slow, name##_f32, name##_b32, name##_f64, name##_b64, name##_d32,	\
 	name##_d64, name##_s64 }
 

@@ -270,6 +270,20 @@ static void lower_shxd(struct ctx *c, unsigned right)
 	c->op->fn = h_shxd;
 }
 
+/* Those of 32 and 64 bits have a row; `other` does the rest. */
+static void multiply(struct ctx *c, const struct unary_row *r, op_fn *other)
+{
+	c->out->straight = true;
+	if (c->op->flags & OPF_MEM) {
+		c->op->fn = r->r ? r->m[ea_form(c)] : other;
+		return;
+	}
+	c->op->fn = r->r ? r->r : other;
+	c->out->pure = true;
+	c->out->kills = FL_ARITH;	/* those that it leaves undefined as well */
+	c->out->no_flags = r->r_nf != r->r ? r->r_nf : NULL;
+}
+
 static void lower_imul(struct ctx *c, unsigned arg)
 {
 	const struct insn *in = c->in;
@@ -280,12 +294,13 @@ static void lower_imul(struct ctx *c, unsigned arg)
 	c->op->osize = in->o[0].size;
 	for (int i = 0; i < in->nopnd; i++)	/* the one-operand form shows AL or rAX too */
 		n += in->o[i].kind != OPD_NONE;
-	if (n >= 3 && in->o[2].kind == OPD_IMM)
-		c->op->fn = h_imul3;
-	else if (n >= 2)
-		c->op->fn = h_imul2;
-	else
-		c->op->fn = h_imul1;
+	if (n < 2) {
+		multiply(c, &mul_rows[1][width_index(c->op->osize)], h_imul1);
+	} else if (n >= 3 && in->o[2].kind == OPD_IMM) {
+		multiply(c, &imul_rows[1][width_index(c->op->osize)], h_imul3);
+	} else {
+		multiply(c, &imul_rows[0][width_index(c->op->osize)], h_imul2);
+	}
 }
 
 static void lower_plain(struct ctx *c, unsigned p)
@@ -294,6 +309,14 @@ static void lower_plain(struct ctx *c, unsigned p)
 	c->op->osize = c->in->nopnd && c->in->o[0].kind == OPD_GPR ? c->in->o[0].size : c->in->osize;
 	if (c->in->nopnd && c->in->o[0].kind == OPD_MEM && c->in->o[0].size <= 8 && p != P_CMPXCHG8B)
 		c->op->osize = c->in->o[0].size;
+	if (p == P_MUL) {
+		multiply(c, &mul_rows[0][width_index(c->op->osize)], h_mul);
+		return;
+	}
+	if (p == P_CMPXCHG && (c->op->flags & OPF_MEM) && cmpxchg_m[width_index(c->op->osize)][ea_form(c)]) {
+		c->op->fn = cmpxchg_m[width_index(c->op->osize)][ea_form(c)];
+		return;
+	}
 	if (p == P_XLAT || p == P_PUSHA || p == P_POPA || p == P_ENTER || p == P_LEAVE)
 		c->op->osize = c->in->osize;
 	c->op->fn = plain_handlers[p];
@@ -348,7 +371,9 @@ static void lower_xchg(struct ctx *c, unsigned arg)
 	(void)arg;
 	pack(c);
 	c->op->osize = c->in->o[0].size;
-	c->op->fn = c->op->flags & OPF_MEM ? h_xchg_m : h_xchg_r;
+	c->op->fn = c->op->flags & OPF_MEM ? xchg_m[width_index(c->op->osize)][ea_form(c)] : h_xchg_r;
+	if (!c->op->fn)
+		c->op->fn = h_xchg_m;
 	c->out->pure = !(c->op->flags & OPF_MEM);
 }
 
@@ -382,8 +407,10 @@ static void lower_cmov(struct ctx *c, unsigned cc)
 {
 	pack(c);
 	c->op->osize = c->in->o[0].size;
-	c->op->fn = (c->op->flags & OPF_MEM ? cmov_m : cmov_r)[cc][width_index(c->op->osize)];
 	c->out->pure = !(c->op->flags & OPF_MEM);
+	c->out->straight = true;
+	c->op->fn = c->out->pure ? cmov_r[cc][width_index(c->op->osize)]
+				 : cmov_m[cc][width_index(c->op->osize)][ea_form(c)];
 }
 
 /* --- Stack and control ------------------------------------------------------------ */
@@ -404,7 +431,10 @@ static void lower_push(struct ctx *c, unsigned arg)
 	c->op->osize = in->osize;
 	switch (in->o[0].kind) {
 	case OPD_SREG: c->op->fn = h_push_sreg; break;
-	case OPD_MEM: c->op->fn = h_push_m; break;
+	case OPD_MEM:
+		c->op->fn = ea_form(c) == EA_D32 || ea_form(c) == EA_D64 ? push_m[stack_kind(c, in->osize)]
+									 : h_push_m;
+		break;
 	case OPD_IMM: c->op->fn = push_i[stack_kind(c, in->osize)]; break;
 	default: c->op->fn = push_r[stack_kind(c, in->osize)]; break;
 	}
@@ -466,7 +496,11 @@ static void lower_jmp(struct ctx *c, unsigned arg)
 	switch (in->o[0].kind) {
 	case OPD_FAR: c->op->fn = h_jmp_far_imm; break;
 	case OPD_GPR: c->op->fn = h_jmp_r; break;
-	default: c->op->fn = in->far ? h_jmp_far_mem : h_jmp_m; break;
+	default:
+		c->op->fn = in->far ? h_jmp_far_mem : h_jmp_m;
+		if (!in->far && (c->hflags & (HF_CS_FLAT | HF_CS64)) && in->osize != 2 && jmp_m[ea_form(c)])
+			c->op->fn = jmp_m[ea_form(c)];
+		break;
 	}
 }
 

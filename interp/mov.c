@@ -77,20 +77,25 @@ HANDLER(h_lea_slow)
 	  SET32(v, op->a, (cond) ? y : x); NEXT(v, op); }				\
 	static HANDLER(cmov##cc##64_r)							\
 	{ unsigned f = v->cpu.arith; if (cond) REG64(v, op->a) = REG64(v, op->b); NEXT(v, op); } \
-	static HANDLER(cmov##cc##_m)							\
+	static HANDLER(cmov##cc##16_m)							\
 	{ unsigned f = v->cpu.arith; SYNC(v, op);					\
-	  uint64_t s = mem_read(v, op->seg, ea_offset(v, op), op->osize);		\
-	  reg_set(v, op->a, op->osize, (cond) ? s : reg_get(v, op->a, op->osize)); NEXT(v, op); }
+	  uint64_t s = mem_read(v, op->seg, ea_offset(v, op), 2);			\
+	  REG16(v, op->a) = (cond) ? (uint16_t)s : REG16(v, op->a); NEXT(v, op); }	\
+	LOAD_FORMS(cmov##cc##32_m, uint32_t, unsigned f = v->cpu.arith;			\
+		uint32_t x = REG32(v, op->a); SET32(v, op->a, (cond) ? s : x);)		\
+	LOAD_FORMS(cmov##cc##64_m, uint64_t, unsigned f = v->cpu.arith;			\
+		if (cond) REG64(v, op->a) = s;)
 CC_LIST(CC_HANDLERS)
 
 #define SETCC_R(cc, n, cond)	[n] = set##cc##_r,
 #define SETCC_M(cc, n, cond)	[n] = set##cc##_m,
 #define CMOV_R(cc, n, cond)	[n] = { NULL, cmov##cc##16_r, cmov##cc##32_r, cmov##cc##64_r },
-#define CMOV_M(cc, n, cond)	[n] = { NULL, cmov##cc##_m, cmov##cc##_m, cmov##cc##_m },
+#define CMOV_M(cc, n, cond)	[n] = { { NULL }, EVERY_FORM(cmov##cc##16_m),		\
+	FORMS(cmov##cc##32_m), FORMS(cmov##cc##64_m) },
 op_fn *const setcc_r[16] = { CC_LIST(SETCC_R) };
 op_fn *const setcc_m[16] = { CC_LIST(SETCC_M) };
 op_fn *const cmov_r[16][4] = { CC_LIST(CMOV_R) };
-op_fn *const cmov_m[16][4] = { CC_LIST(CMOV_M) };
+op_fn *const cmov_m[16][4][EA_FORMS] = { CC_LIST(CMOV_M) };
 
 HANDLER(h_xchg_r)
 {
@@ -111,6 +116,16 @@ HANDLER(h_xchg_m)
 	reg_set(v, op->a, op->osize, old);
 	NEXT_CHECKED(v, op);
 }
+
+/* XCHG m, r where the page is at hand. */
+#define XCHG_M(W, w, form)								\
+	static HANDLER(xchg##W##_m_##form)						\
+	{ GUEST(uint##W##_t, p, wr, ea_##form(v, op), 1, return h_xchg_m(v, op));	\
+	  uint##W##_t d = *p; *p = GET_##W(op->a); SET_##W(op->a, d); NEXT(v, op); }
+XCHG_M(32, 2, d32) XCHG_M(32, 2, d64) XCHG_M(64, 3, d64)
+op_fn *const xchg_m[4][EA_FORMS] = {
+	[2] = { [EA_D32] = xchg32_m_d32, [EA_D64] = xchg32_m_d64 }, [3] = { [EA_D64] = xchg64_m_d64 },
+};
 
 HANDLER(h_bswap)
 {

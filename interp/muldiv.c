@@ -13,7 +13,7 @@ static inline uint64_t rm_value(struct interp *v, const struct op *op, unsigned 
 
 /* Widening multiplications: RDX:RAX = RAX * r/m (AX = AL * r/m8). CF = OF = the
  * upper half says more than the lower; SF ZF AF PF are the host's. */
-static uint16_t mul_wide(uint64_t a, uint64_t b, unsigned size, bool sgn, uint64_t *lo, uint64_t *hi,
+static inline __attribute__((always_inline)) uint16_t mul_wide(uint64_t a, uint64_t b, unsigned size, bool sgn, uint64_t *lo, uint64_t *hi,
 			 uint16_t arith)
 {
 	uint64_t l = a, h = 0;
@@ -49,6 +49,60 @@ static const struct op *mul1(struct interp *v, const struct op *op, bool sgn)
 	}
 	NEXT(v, op);
 }
+
+/* --- The same in the widths and forms that compilers use -------------------------------- */
+
+#define SET_32(o, x)	SET32(v, o, x)
+#define SET_64(o, x)	(REG64(v, o) = (x))
+#define GET_32(o)	REG32(v, o)
+#define GET_64(o)	REG64(v, o)
+
+/* s: the operand. The size is a constant, so mul_wide() becomes its one case. */
+#define DO_MUL(W, sgn)									\
+	uint64_t lo; uint64_t hi;							\
+	v->cpu.arith = mul_wide(GET_##W(8 * RAX), s, W / 8, sgn, &lo, &hi, v->cpu.arith); \
+	SET_##W(8 * RAX, lo); SET_##W(8 * RDX, hi);
+#define MUL(name, W, sgn)								\
+	static HANDLER(name##W##_r) { uint##W##_t s = GET_##W(op->a); DO_MUL(W, sgn) NEXT(v, op); } \
+	LOAD_FORMS(name##W##_m, uint##W##_t, DO_MUL(W, sgn))
+MUL(mul, 32, false)
+MUL(mul, 64, false)
+MUL(imul, 32, true)
+MUL(imul, 64, true)
+
+#define MUL_ROW(name, W)	{ name##W##_r, name##W##_r, FORMS(name##W##_m) }
+const struct unary_row mul_rows[2][4] = {
+	{ [2] = MUL_ROW(mul, 32), MUL_ROW(mul, 64) }, { [2] = MUL_ROW(imul, 32), MUL_ROW(imul, 64) },
+};
+
+/* IMUL r, r/m and r, r/m, imm. */
+#define DO_IMUL_TO(sfx, d, s) do { uint16_t f_ = v->cpu.arith;				\
+	asm(ASM_LOAD "imul" #sfx " %2, %0" ASM_SAVE : "+r"(d), "+a"(f_) : "r"(s) : "cc");	\
+	v->cpu.arith = f_; } while (0)
+#define IMUL(W, sfx)									\
+	static HANDLER(imul2_##W##_r)							\
+	{ uint##W##_t d = GET_##W(op->a), s = GET_##W(op->b);				\
+	  DO_IMUL_TO(sfx, d, s); SET_##W(op->a, d); NEXT(v, op); }			\
+	static HANDLER(imul2_##W##_r_nf)						\
+	{ SET_##W(op->a, GET_##W(op->a) * GET_##W(op->b)); NEXT(v, op); }		\
+	LOAD_FORMS(imul2_##W##_m, uint##W##_t,						\
+		uint##W##_t d = GET_##W(op->a); DO_IMUL_TO(sfx, d, s); SET_##W(op->a, d);)	\
+	static HANDLER(imul3_##W##_r)							\
+	{ uint##W##_t d = GET_##W(op->b), s = (uint##W##_t)op->imm;			\
+	  DO_IMUL_TO(sfx, d, s); SET_##W(op->a, d); NEXT(v, op); }			\
+	static HANDLER(imul3_##W##_r_nf)						\
+	{ SET_##W(op->a, GET_##W(op->b) * (uint##W##_t)op->imm); NEXT(v, op); }		\
+	LOAD_FORMS(imul3_##W##_m, uint##W##_t,						\
+		uint##W##_t d = (uint##W##_t)op->imm; DO_IMUL_TO(sfx, d, s); SET_##W(op->a, d);)
+IMUL(32, l)
+IMUL(64, q)
+
+#define IMUL_ROW(name)	{ name##_r, name##_r_nf, FORMS(name##_m) }
+const struct unary_row imul_rows[2][4] = {
+	{ [2] = IMUL_ROW(imul2_32), IMUL_ROW(imul2_64) }, { [2] = IMUL_ROW(imul3_32), IMUL_ROW(imul3_64) },
+};
+
+/* --- Any other ------------------------------------------------------------------------- */
 
 HANDLER(h_mul) { return mul1(v, op, false); }
 HANDLER(h_imul1) { return mul1(v, op, true); }

@@ -139,6 +139,11 @@ static inline bool canonical(uint64_t a)
 	static HANDLER(push_i_##suffix)							\
 	{ GUEST(T, p, wr, (T)(SP_##W - W / 8), 1, return push_i_slow(v, op));		\
 	  *p = (T)op->imm; v->cpu.gpr[RSP] = p_at; NEXT(v, op); }			\
+	static HANDLER(push_m_##suffix)							\
+	{ GUEST(T, q, rd, ea_d##W(v, op), 1, return h_push_m(v, op));			\
+	  T x = *q;									\
+	  GUEST(T, p, wr, (T)(SP_##W - W / 8), 1, return h_push_m(v, op));		\
+	  *p = x; v->cpu.gpr[RSP] = p_at; NEXT(v, op); }				\
 	static HANDLER(pop_r_##suffix)							\
 	{ GUEST(T, p, rd, SP_##W, 1, return pop_r_slow(v, op));				\
 	  v->cpu.gpr[RSP] = (T)(p_at + W / 8); REG64(v, op->a) = *p; NEXT(v, op); }	\
@@ -164,6 +169,7 @@ STACK_FAST(64, uint64_t, f64)
 
 op_fn *const push_r[STACK_KINDS] = { push_r_slow, push_r_f32, push_r_f64 };
 op_fn *const push_i[STACK_KINDS] = { push_i_slow, push_i_f32, push_i_f64 };
+op_fn *const push_m[STACK_KINDS] = { h_push_m, push_m_f32, push_m_f64 };
 op_fn *const pop_r[STACK_KINDS] = { pop_r_slow, pop_r_f32, pop_r_f64 };
 op_fn *const call_near[STACK_KINDS] = { call_linked_slow, call_near_f32, call_near_f64 };
 op_fn *const call_far[STACK_KINDS] = { call_linked_slow, call_far_f32, call_far_f64 };

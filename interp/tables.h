@@ -27,6 +27,9 @@ struct unary_row { op_fn *r, *r_nf; op_fn *m[EA_FORMS]; };
 enum unary_op { UN_INC, UN_DEC, UN_NEG, UN_NOT, UNARY_OPS };
 extern const struct unary_row unary_rows[UNARY_OPS][4];
 
+/* MUL, IMUL with one operand: [signed][width 2-3]; IMUL with two, three: [three][width 2-3]. */
+extern const struct unary_row mul_rows[2][4], imul_rows[2][4];
+
 /* Shifts: by immediate (count already masked, not 0) or by CL. */
 struct shift_row { op_fn *r_imm, *r_imm_nf, *r_cl, *m_imm, *m_cl; };
 enum shift_op { SH_ROL, SH_ROR, SH_RCL, SH_RCR, SH_SHL, SH_SHR, SH_SAR, SHIFT_OPS };
@@ -38,7 +41,7 @@ extern const struct extend_row extend_rows[2][3][4];
 
 extern op_fn *const lea_forms[4][2];		/* [dest width][address: 0 = 32, 1 = 64; 16: slow] */
 extern op_fn *const setcc_r[16], *const setcc_m[16];
-extern op_fn *const cmov_r[16][4], *const cmov_m[16][4];
+extern op_fn *const cmov_r[16][4], *const cmov_m[16][4][EA_FORMS];
 
 /* Branches. */
 extern op_fn *const jcc_near[16], *const jcc_far[16], *const jcc_slow[16];
@@ -48,6 +51,9 @@ enum stack_kind { STK_SLOW, STK_FLAT32, STK_64, STACK_KINDS };
 extern op_fn *const push_r[STACK_KINDS], *const push_i[STACK_KINDS], *const pop_r[STACK_KINDS];
 extern op_fn *const call_near[STACK_KINDS], *const call_far[STACK_KINDS];
 extern op_fn *const call_r[STACK_KINDS], *const ret_near[STACK_KINDS];
+/* With a memory operand that has no index register; the jump in flat or 64-bit code. */
+extern op_fn *const push_m[STACK_KINDS];
+extern op_fn *const jmp_m[EA_FORMS], *const cmpxchg_m[4][EA_FORMS], *const xchg_m[4][EA_FORMS];
 
 /* Stack by its width (SP, ESP, RSP); raise #SS and #PF. */
 static inline uint64_t sp_mask(const struct interp *v)
