@@ -79,6 +79,12 @@ static void measure_habits(struct ring3 *e, struct space *s)
 	code[1] = 0x34;		/* sysenter */
 	ring3_run(e, s, &c, &x);
 	e->sysenter = x.kind != DEXIT_TRAP;
+
+	user_state(&c, true);
+	code[1] = 0xa2;		/* cpuid */
+	code[2] = 0x0f, code[3] = 0x0b;	/* ud2 */
+	ring3_run(e, s, &c, &x);
+	e->cpuid_traps = x.kind == DEXIT_TRAP && c.rip == 0;
 }
 
 static int find_floor(struct ring3 *e, struct space *s, char *why)

@@ -220,11 +220,13 @@ static gva_t space_ceiling(void *engine)
 	return STUB_XCHG;
 }
 
-static unsigned space_loses(void *engine)
+static unsigned space_needs_guard(void *engine)
 {
 	const struct ring3 *e = engine;
 
-	return (e->syscall32 ? SINK_LOSES_SYSCALL : 0u) | (e->sysenter ? SINK_LOSES_SYSENTER : 0u);
+	return (e->syscall32 ? SINK_GUARD_SYSCALL : 0u) |
+	       (e->sysenter ? SINK_GUARD_SYSENTER : 0u) |
+	       (e->cpuid_traps ? 0u : SINK_GUARD_CPUID);
 }
 
 struct sink ring3_sink(void *self)
@@ -237,7 +239,7 @@ struct sink ring3_sink(void *self)
 		.guard = space_guard,
 		.floor = space_floor,
 		.ceiling = space_ceiling,
-		.loses = space_loses,
+		.needs_guard = space_needs_guard,
 		.engine = self,
 	};
 }

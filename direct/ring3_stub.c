@@ -6,9 +6,9 @@
  * Birth. A vfork child arranges three descriptors, closes all others, gives up
  * new privileges and core dumps, asks to be traced and executes the image of
  * stub.S from a memfd: so no byte of the monitor's memory is inherited. At the
- * execve stop the monitor drives it: map the exchange page, unmap everything
- * else (stack, vdso, vvar), close the exchange descriptor, move the text out of
- * the guest's way, install the filter.
+ * execve stop the monitor drives it: make CPUID fault where the host can do that, map
+ * the exchange page, unmap everything else (stack, vdso, vvar), close the exchange
+ * descriptor, move the text out of the guest's way, install the filter.
  *
  * Two walls keep guest code from the host kernel. Guest code runs under
  * PTRACE_SYSEMU, which stops at a system call without doing it. Behind it a
@@ -19,6 +19,7 @@
  */
 #include "direct/ring3.h"
 
+#include <asm/prctl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
@@ -170,6 +171,20 @@ static int call_bare(struct space *s, uint64_t text, long nr, const uint64_t a[s
 	return (int64_t)r.rax < 0 && (int64_t)r.rax >= -4095 ? (int)r.rax : 0;
 }
 
+/*
+ * CPUID faulting, which not every processor and hypervisor offers: ENODEV, or EINVAL of a
+ * kernel that does not know it. The host re-enables CPUID at execve, so it is asked for
+ * here; the filter keeps guest code from asking again.
+ */
+static int trap_cpuid(struct space *s)
+{
+	const uint64_t off[6] = { ARCH_SET_CPUID, 0 };
+	uint64_t rip;
+	int err = call_bare(s, STUB_LINK, SYS_arch_prctl, off, SIGTRAP, &rip);
+
+	return (err == -ENODEV || err == -EINVAL) && !s->e->cpuid_traps ? 0 : err;
+}
+
 static int settle(struct space *s, const char **what)
 {
 	const uint64_t map[6] = { STUB_XCHG, PAGE_SIZE, PROT_READ | PROT_WRITE,
@@ -183,6 +198,11 @@ static int settle(struct space *s, const char **what)
 	*what = "PTRACE_SETOPTIONS";
 	if (ptrace(PTRACE_SETOPTIONS, s->pid, NULL, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD) < 0)
 		return -errno;
+
+	*what = "arch_prctl(ARCH_SET_CPUID) in the stub";
+	err = trap_cpuid(s);
+	if (err)
+		return err;
 
 	*what = "mmap of the exchange page in the stub";
 	err = call_bare(s, STUB_LINK, SYS_mmap, map, SIGTRAP, &rip);

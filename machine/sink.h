@@ -17,9 +17,12 @@ struct sink_op {
 	uint8_t prot;		/* SINK_*; 0 = unmap */
 };
 
-/* Kernel entries of which the engine cannot tell where they happened, and which the host
- * may fail by itself: they need a guard. SYSCALL: of 32-bit code. */
-enum { SINK_LOSES_SYSCALL = 1, SINK_LOSES_SYSENTER = 2 };
+/*
+ * Instructions that need a guard on some hosts only. SYSCALL (of 32-bit code), SYSENTER:
+ * the engine cannot tell where they happened, and the host may fail them by itself.
+ * CPUID: the host does it and shows its own processor.
+ */
+enum { SINK_GUARD_SYSCALL = 1, SINK_GUARD_SYSENTER = 2, SINK_GUARD_CPUID = 4 };
 
 struct space;	/* the engine's side of one guest address space */
 
@@ -37,7 +40,7 @@ struct sink {
 	/* Lowest and highest+1 guest address that can be mapped at all. */
 	gva_t (*floor)(void *engine);
 	gva_t (*ceiling)(void *engine);
-	unsigned (*loses)(void *engine);	/* SINK_LOSES_* */
+	unsigned (*needs_guard)(void *engine);	/* SINK_GUARD_* */
 	void *engine;
 };
 

@@ -112,12 +112,14 @@ static unsigned map_limit(void)
 /* What the scanner must look for on this engine. */
 static unsigned scan_classes(const struct sink *sink, const struct machine *m)
 {
-	unsigned loses = sink->loses(sink->engine), classes = SCAN_DEFAULT;
+	unsigned needs = sink->needs_guard(sink->engine), classes = SCAN_DEFAULT;
 
-	if (!(loses & SINK_LOSES_SYSCALL))
+	if (!(needs & SINK_GUARD_SYSCALL))
 		classes &= ~(unsigned)SCAN_SYSCALL;
-	if (!(loses & SINK_LOSES_SYSENTER))
+	if (!(needs & SINK_GUARD_SYSENTER))
 		classes &= ~(unsigned)SCAN_SYSENTER;
+	if (!(needs & SINK_GUARD_CPUID))
+		classes &= ~(unsigned)SCAN_CPUID;
 	return classes | (m->config && m->config->strict ? SCAN_STRICT : 0);
 }
 

@@ -425,6 +425,60 @@ START_TEST(tsc_traps_when_it_must)
 }
 END_TEST
 
+/* Every width and any prefix; in every stub, a used one as well. Where the host does it, the
+ * sink must say so. */
+START_TEST(cpuid_traps_or_is_guarded)
+{
+	static const uint8_t code[] = { 0x0f, 0xa2, 0x0f, 0x0b }, prefixed[] = { 0x66, 0xf2, 0x0f,
+		0xa2, 0x0f, 0x0b };
+	bool native = sink.needs_guard(sink.engine) & SINK_GUARD_CPUID;
+	struct space *first = space, *second;
+	int err;
+
+	second = sink.space_create(sink.engine, &err);
+	ck_assert_ptr_nonnull(second);
+	for (unsigned i = 0; i < 12; i++) {
+		bool prefix = i & 1;
+
+		space = i < 6 ? first : second;
+		if (i == 6)
+			space_fill();
+		if (i / 2 % 3 == 2)
+			user64();
+		else
+			user32();
+		if (i / 2 % 3 == 1)
+			c.seg[SEG_CS] = SEGMENT(0x73, CODE, 0xffff, FLAT_CODE & ~(SEG_D | SEG_G));
+		c.gpr[RAX] = 0x80000000;
+		memcpy(m.mem.ram + CODE_RAM, prefix ? prefixed : code, sizeof(prefixed) - 2 * !prefix);
+		c.rip = i / 2 % 3 == 1 ? 0 : CODE;
+		run();
+		ck_assert_int_eq(x.kind, DEXIT_TRAP);
+		ck_assert_uint_eq(c.rip & 0xfff, native ? 2 + 2 * prefix : 0);
+		ck_assert_int_eq(c.gpr[RAX] == 0x80000000, !native);
+	}
+	sink.space_destroy(sink.engine, second);
+	second = sink.space_create(sink.engine, &err);
+	space = second;
+	ck_assert_ptr_nonnull(space);
+	space_fill();
+	user32();
+	RUN(0x0f, 0xa2, 0x0f, 0x0b);
+	EXPECT(DEXIT_TRAP, native ? 2 : 0);
+	/* Guest code cannot ask for it back: arch_prctl(ARCH_SET_CPUID, 1) is not done. */
+	user64();
+	c.gpr[RAX] = 158;
+	c.gpr[RDI] = 0x1012;
+	c.gpr[RSI] = 1;
+	RUN(0x0f, 0x05);
+	EXPECT(DEXIT_SYSCALL, 0);
+	RUN(0x0f, 0xa2, 0x0f, 0x0b);
+	EXPECT(DEXIT_TRAP, native ? 2 : 0);
+	sink.space_destroy(sink.engine, second);
+	space = first;
+}
+END_TEST
+
 START_TEST(code64)
 {
 	user64();
@@ -488,6 +542,7 @@ static Suite *suite(void)
 	tcase_add_test(t, kick_ends_a_loop);
 	tcase_add_test(t, kick_storm);
 	tcase_add_test(t, tsc_traps_when_it_must);
+	tcase_add_test(t, cpuid_traps_or_is_guarded);
 	tcase_add_test(t, code64);
 	suite_add_tcase(s, t);
 	return s;

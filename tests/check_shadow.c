@@ -271,6 +271,32 @@ START_TEST(test_guards_follow_content)
 }
 END_TEST
 
+/* What traps by itself takes no breakpoint, nor keeps neighbours from running. */
+START_TEST(test_guards_only_where_needed)
+{
+	struct shadow *asked = shadow;
+	struct sink sink = asked->sink;
+
+	two_level(0);
+	for (unsigned i = 0; i < 2; i++)
+		put(PT(1), i, DATA(i) | USER);
+	for (unsigned k = 0; k < 5; k++)
+		plant(DATA(0) + 0x100 + k * 64, "\x0f\xa2", 2);
+	plant(DATA(0) + 0x800, "\x0f\x01\xf9", 3);	/* RDTSCP */
+	plant(DATA(0) + 0xfff, "\x0f\xa2", 2);
+	mock_needs = 0;
+	ck_assert_int_eq(shadow_create(&shadow, &machine, &sink, 4), 0);
+	ck_assert_int_eq(user_access(AT(0), ACC_EXEC), SHADOW_RETRY);
+	ck_assert_int_eq(user_access(AT(1), ACC_EXEC), SHADOW_RETRY);
+	ck_assert(allows(enter(), AT(0), ACC_EXEC) && allows(enter(), AT(1), ACC_EXEC));
+	ck_assert_uint_eq(enter()->nguards, 1);
+	ck_assert(guarded(enter(), AT(0) + 0x800));
+	shadow_destroy(shadow);
+	shadow = asked;
+	mock_needs = SINK_GUARD_SYSCALL | SINK_GUARD_SYSENTER | SINK_GUARD_CPUID;
+}
+END_TEST
+
 START_TEST(test_guards_are_few)
 {
 	struct touch both[2] = { { AT(0) + 0xffe, ACC_EXEC }, { AT(1), ACC_EXEC } };
@@ -516,6 +542,7 @@ int main(void)
 	tcase_add_test(t, test_host_failure);
 	tcase_add_test(t, test_write_or_execute);
 	tcase_add_test(t, test_guards_follow_content);
+	tcase_add_test(t, test_guards_only_where_needed);
 	tcase_add_test(t, test_guards_are_few);
 	tcase_add_test(t, test_recursive_directory);
 	tcase_add_test(t, test_many_uses);
