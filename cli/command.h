@@ -5,7 +5,8 @@
 
 /* Exit statuses, besides what isa-debug-exit and signals give (docs/hemi.1). */
 enum exit_status {
-	EXIT_OK = 0, EXIT_HOST = 1, EXIT_USAGE = 2, EXIT_TRIPLE = 3, EXIT_TIMEOUT = 124,
+	EXIT_OK = 0, EXIT_HOST = 1, EXIT_USAGE = 2, EXIT_TRIPLE = 3, EXIT_DIFFERENCE = 4,
+	EXIT_TIMEOUT = 124,
 	EXIT_SIGNAL = 128,
 };
 

@@ -27,6 +27,7 @@ static const char examples[] =
 	"        --debug-exit --timeout 60\n\n"
 	"EXIT STATUS\n"
 	"  0 powered off or halted for good, 1 host failure, 2 usage, 3 triple fault,\n"
+	"  4 lockstep found a difference, "
 	"  124 timeout, (value << 1) | 1 debug exit, 130/143 interrupted or terminated.\n";
 
 /* --- Words ---------------------------------------------------------------------- */
@@ -213,6 +214,19 @@ static gboolean take_stats(const gchar *name, const gchar *value, gpointer data,
 	return TRUE;
 }
 
+static gboolean take_lockstep(const gchar *name, const gchar *value, gpointer data, GError **err)
+{
+	struct options *o = data;
+
+	(void)name;
+	o->config.lockstep = value ? LOCKSTEP_CONTINUE : LOCKSTEP_STOP;
+	if (!value || strcmp(value, "continue") == 0)
+		return TRUE;
+	g_set_error(err, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+		    "--lockstep=%s: say --lockstep or --lockstep=continue", value);
+	return FALSE;
+}
+
 /* The text of each option becomes its value. */
 static int options_convert(struct options *o)
 {
@@ -258,6 +272,7 @@ static int options_convert(struct options *o)
 	c->debug_exit = o->flags.debug_exit;
 	c->strict = o->flags.strict;
 	c->no_reboot = o->flags.no_reboot;
+	c->state_hash = o->flags.state_hash;
 	c->verbose = o->flags.verbose;
 	return r;
 }
@@ -274,6 +289,8 @@ static int options_check(const struct options *o)
 	if (c->clock_instructions && c->engine != ENGINE_INTERP)
 		return usage_error("--clock=instructions counts interpreted instructions: "
 				   "it needs --engine=interp");
+	if (c->lockstep && c->engine != ENGINE_HYBRID)
+		return usage_error("--lockstep compares two engines: it needs --engine=hybrid");
 	if (c->stats_file && !*c->stats_file)
 		return usage_error("--stats: the file name is empty; say --stats or --stats=FILE");
 	return OPTIONS_RUN;
@@ -309,6 +326,12 @@ static GOptionContext *options_context(struct options *o)
 		{ "stats", 0, G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK,
 		  (gpointer)take_stats,
 		  "at the end: a table on standard error, or JSON in FILE", "FILE" },
+		{ "lockstep", 0, G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK,
+		  (gpointer)take_lockstep,
+		  "user code on both engines, compared; ends at a difference (exit status 4) or goes on",
+		  "continue" },
+		{ "state-hash", 0, 0, G_OPTION_ARG_NONE, &o->flags.state_hash,
+		  "at the end: SHA-256 of processor, devices and RAM, on standard error", NULL },
 		{ "timeout", 0, 0, G_OPTION_ARG_DOUBLE, &c->timeout,
 		  "stop after so many seconds, exit status 124", "SECONDS" },
 		{ "debug-exit", 0, 0, G_OPTION_ARG_NONE, &o->flags.debug_exit,

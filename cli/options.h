@@ -13,7 +13,7 @@ struct options {
 		char *stats_file, *clock, *rtc, *trace, *kernel_unpack;
 		char **modules;
 	} text;
-	struct option_flags { int debug_exit, strict, no_reboot, verbose; } flags;
+	struct option_flags { int debug_exit, strict, no_reboot, state_hash, verbose; } flags;
 };
 
 /* Fills o from argv. OPTIONS_RUN: go on; otherwise the exit status: help was

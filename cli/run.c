@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <glib.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include "dev/chardev.h"
 #include "dev/table.h"
 #include "interp/cpu_model.h"
+#include "machine/snapshot.h"
 #include "vmexit/vmm.h"
 
 struct run {
@@ -141,6 +143,8 @@ static int status_of(enum power power, const struct machine *m)
 		return EXIT_TRIPLE;
 	case POWER_QUIT:
 		return status_quit(m);
+	case POWER_DIFFERENCE:
+		return EXIT_DIFFERENCE;
 	case POWER_HOST_FAILURE:
 		return EXIT_HOST;
 	case POWER_ON:
@@ -169,10 +173,31 @@ static int run_loop(struct run *r, enum power *power)
 	return 0;
 }
 
+/* Everything that could make two runs differ from here on: processor, devices, RAM. */
+static void print_state_hash(struct machine *m)
+{
+	GChecksum *sum = g_checksum_new(G_CHECKSUM_SHA256);
+	uint64_t ram = m->mem.low_size + m->mem.high_size;
+	struct state s;
+
+	state_init(&s);
+	machine_save(m, &s);
+	g_checksum_update(sum, s.buf, (gssize)s.len);
+	g_checksum_update(sum, m->mem.ram, (gssize)ram);
+	fprintf(stderr, "hemi: state %s\n", g_checksum_get_string(sum));
+	state_free(&s);
+	g_checksum_free(sum);
+}
+
 static int run_report(struct run *r, int status)
 {
 	struct stats s = { 0 };
 	int err;
+
+	if (r->cfg->state_hash)
+		print_state_hash(&r->machine);
+	if (r->cfg->lockstep)
+		vmm_lockstep_summary(r->vmm);
 
 	if (!r->cfg->want_stats)
 		return status;

@@ -21,6 +21,7 @@ enum direct_exit_kind {
 	DEXIT_SEGMENT,	/* a selector that the monitor did not load was found in `segreg`/`sel`;
 			 * RIP is after the load */
 	DEXIT_KICK,	/* direct_kick(), the preemption timer, a host signal */
+	DEXIT_STEP,	/* step(): one instruction is done */
 	DEXIT_HOST,	/* host failure, err = -errno, already reported */
 };
 #define DEXIT_KINDS (DEXIT_HOST + 1)
@@ -49,6 +50,8 @@ struct direct_engine {
 	const char *(*refuses)(void *self, const struct cpu *c);
 	/* Runs c's user code in space until something happens. */
 	void (*run)(void *self, struct space *, struct cpu *c, struct direct_exit *exit);
+	/* The same for one instruction (or one iteration of a repeated one). */
+	void (*step)(void *self, struct space *, struct cpu *c, struct direct_exit *exit);
 	/* Any thread or signal handler: make run() return soon (or not start). */
 	void (*kick)(void *self);
 	/* Optional. fpu_lazy(true): run() may leave the FPU state with the engine and sets

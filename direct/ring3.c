@@ -125,7 +125,7 @@ void ring3_run(void *self, struct space *s, struct cpu *c, struct direct_exit *x
 			x->fpu_away = e->fpu_away;
 			return;
 		}
-		err = stub_resume(s, PTRACE_SYSEMU, &status);
+		err = stub_resume(s, s->stepping ? PTRACE_SYSEMU_SINGLESTEP : PTRACE_SYSEMU, &status);
 		announce(e, NULL);
 	}
 	if (!err)
@@ -144,6 +144,13 @@ void ring3_run(void *self, struct space *s, struct cpu *c, struct direct_exit *x
 	ring3_complain(e, s->dead ? "a stub process died" : "ptrace", err);
 	x->kind = DEXIT_HOST;
 	x->err = err;
+}
+
+void ring3_step(void *self, struct space *s, struct cpu *c, struct direct_exit *x)
+{
+	s->stepping = true;
+	ring3_run(self, s, c, x);
+	s->stepping = false;
 }
 
 static void ring3_kick(void *self)
@@ -288,6 +295,7 @@ const struct direct_engine direct_ring3 = {
 	.sink = ring3_sink,
 	.refuses = ring3_refuses,
 	.run = ring3_run,
+	.step = ring3_step,
 	.kick = ring3_kick,
 	.fpu_lazy = ring3_fpu_lazy,
 	.fpu_fetch = ring3_fpu_fetch,

@@ -88,6 +88,7 @@ struct space {
 	uint64_t dr7;
 
 	bool tsc_traps;
+	bool stepping;			/* one instruction is asked for */
 	bool id;			/* EFLAGS.ID of the process */
 };
 
@@ -174,6 +175,7 @@ struct sink ring3_sink(void *self);
 /* ring3.c, ring3_probe.c */
 void ring3_pin(struct ring3 *e);
 void ring3_run(void *self, struct space *s, struct cpu *c, struct direct_exit *x);
+void ring3_step(void *self, struct space *s, struct cpu *c, struct direct_exit *x);
 int ring3_probe(struct ring3 *e, char why[static 128]);
 
 #endif

@@ -95,7 +95,12 @@ static void trap_stop(struct space *s, struct cpu *c, const siginfo_t *si,
 		x->kind = DEXIT_GUARD;
 		x->gva = at;
 		break;
-	case TRAP_TRACE:	/* the guest's own POPF set TF: its debug trap is due now */
+	case TRAP_TRACE:
+		if (s->stepping) {
+			x->kind = DEXIT_STEP;
+			break;
+		}
+		/* The guest's own POPF set TF: its debug trap is due now. */
 		x->kind = DEXIT_TRAP;
 		c->pending_dbg |= DR6_BS;
 		break;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "interp/fast.h"
+#include "machine/journal.h"
 
 /* --- The soft TLB ---------------------------------------------------------- */
 
@@ -149,8 +150,11 @@ static struct place translate_slow(struct interp *v, gva_t gva, unsigned access)
 
 	if (w.page_shift != PAGE_SHIFT)
 		tlb_note_large(v, gva, w.page_shift);
-	if (!hva)
+	if (!hva) {
+		if (unlikely(mem->journal))	/* a device's access cannot be taken back */
+			mem->journal->final = true;
 		return (struct place){ NULL, w.gpa };
+	}
 	uint64_t page = gva & PAGE_MASK;
 	bool writable = (access & ACC_WRITE) || (e->rd == page && e->wr == page);
 
@@ -197,6 +201,8 @@ static void store_ram(struct interp *v, struct place p, const void *buf, unsigne
 
 	if (unlikely(flags & PG_ROM))
 		return;
+	if (unlikely(v->m->mem.journal))
+		journal_note(v->m->mem.journal, &v->m->mem, p.gpa);
 	memcpy(p.hva, buf, n);
 	if (unlikely(flags))
 		memory_note_store(&v->m->mem, p.gpa, n);

@@ -139,7 +139,7 @@ void interp_update(struct interp *v)
 
 	v->special = (c->eflags & FL_TF) || armed || (v->how & RUN_ONE) ||
 		     tracing(v) || ((v->how & RUN_UNTIL_USER) && user) || ((v->how & RUN_UNTIL_KERNEL) && !user);
-	v->tlb = armed || aligned ? v->tlb_never : v->tlbs[user];
+	v->tlb = armed || aligned || v->m->mem.journal ? v->tlb_never : v->tlbs[user];
 	v->gen = v->special ? GEN_NEVER : context_gen(v);
 }
 

@@ -12,6 +12,9 @@ enum direct_kind { DIRECT_AUTO, DIRECT_RING3 };
 enum trace_what { TRACE_INSN = 1, TRACE_EVENT = 2, TRACE_CROSS = 4, TRACE_IO = 8 };
 enum gate_policy { GATE_ALWAYS, GATE_ADAPTIVE, GATE_NEVER };
 
+/* --lockstep: user code on both engines, compared after each instruction. */
+enum lockstep { LOCKSTEP_OFF, LOCKSTEP_STOP, LOCKSTEP_CONTINUE };
+
 struct config {
 	const char *kernel, *initrd, *append;
 	const char *const *modules;	/* Multiboot modules, NULL-terminated, or NULL */
@@ -19,13 +22,14 @@ struct config {
 	enum engine engine;
 	enum direct_kind direct;
 	enum gate_policy gate;
+	enum lockstep lockstep;
 	const char *cpu_model;
 	const char *serial;		/* stdio, file:P, pty, none */
 	bool want_stats;
 	const char *stats_file;		/* JSON there, or NULL: a table on stderr */
 	double timeout;			/* seconds, 0 = none */
 	bool kernel_unpack;		/* a packed Linux kernel is unpacked by the loader */
-	bool debug_exit, strict, no_reboot, clock_instructions, verbose;
+	bool debug_exit, strict, no_reboot, state_hash, clock_instructions, verbose;
 	unsigned trace;			/* bits of enum trace_what */
 	uint64_t rtc_base;		/* --rtc: seconds since 1970, 0 = the host's clock */
 };

@@ -21,6 +21,7 @@ enum power {
 	POWER_DEBUG_EXIT,	/* isa-debug-exit; code in debug_exit_code */
 	POWER_TIMEOUT,
 	POWER_QUIT,		/* the user (Ctrl-A x) or a signal; signal number in quit_signal */
+	POWER_DIFFERENCE,	/* --lockstep found one, already reported */
 	POWER_HOST_FAILURE,	/* a host call failed, already reported */
 };
 

@@ -63,6 +63,7 @@ struct memory {
 	unsigned nranges;
 	struct memory_listener listeners[4];
 	unsigned nlisteners;
+	struct journal *journal;	/* machine/journal.h: notes stores while set */
 };
 
 /* Creates size bytes of RAM (page multiple). -errno if the host refuses. */

@@ -34,6 +34,7 @@ struct vmm {
 	int64_t floor[DEXIT_KINDS];	/* the cheapest run that ended this way, ns */
 	uint64_t crossings, reasons[DEXIT_KINDS], refusals[GATE_REASONS];
 	uint64_t guards_hit;
+	struct { uint64_t compared, skipped, different; } lockstep;
 };
 
 extern const char *const exit_names[DEXIT_KINDS];	/* for people */
@@ -49,6 +50,8 @@ static inline int64_t host_now(void)
 /* user.c: runs user code, on whichever engine, until the kernel is due or somebody
  * wants attention. */
 void user_run(struct vmm *vmm, int64_t slice);
+/* lockstep.c: one instruction on both engines. */
+void lockstep_one(struct vmm *vmm);
 /* wait.c: sleeps until an interrupt may come; arms the preemption timer. */
 void wait_idle(struct vmm *vmm);
 void preempt_arm(struct vmm *vmm);

@@ -85,6 +85,7 @@ static enum next classify(struct vmm *vmm, const struct direct_exit *x)
 			if (x->segmask >> i & 1)
 				interp_load_segment(vmm->interp, (enum segreg)i, x->sels[i]);
 		return NEXT_AGAIN;
+	case DEXIT_STEP:	/* only lockstep.c asks for it */
 	case DEXIT_KICK:
 		return NEXT_LEAVE;
 	case DEXIT_HOST:
@@ -185,6 +186,16 @@ static void price_update(struct vmm *vmm)
 			     (double)vmm->ns_interp / insns);
 }
 
+/* Every instruction that the gate admits, on both engines. */
+static void lockstep_run(struct vmm *vmm, int64_t slice)
+{
+	for (int64_t i = 0; i < slice && !outside_wants(vmm); i++)
+		if (admitted(vmm))
+			lockstep_one(vmm);
+		else if (!outside_wants(vmm))
+			interpret(vmm, 1, RUN_ONE);
+}
+
 void user_run(struct vmm *vmm, int64_t slice)
 {
 	uint64_t rip = vmm->m->cpu->rip;
@@ -192,6 +203,10 @@ void user_run(struct vmm *vmm, int64_t slice)
 
 	if (!vmm->engine) {
 		interpret(vmm, slice, RUN_UNTIL_KERNEL);
+		return;
+	}
+	if (vmm->m->config->lockstep) {
+		lockstep_run(vmm, slice);
 		return;
 	}
 	allowance = burst_allowance(&vmm->bursts, rip);

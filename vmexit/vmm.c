@@ -153,7 +153,7 @@ void vmm_flush(struct vmm *vmm)
 const char *const exit_names[DEXIT_KINDS] = {
 	[DEXIT_FAULT] = "page fault", [DEXIT_INTN] = "int n", [DEXIT_SYSCALL] = "syscall",
 	[DEXIT_TRAP] = "trap", [DEXIT_GUARD] = "guarded instruction", [DEXIT_SEGMENT] = "segment load",
-	[DEXIT_KICK] = "kick", [DEXIT_HOST] = "host failure",
+	[DEXIT_KICK] = "kick", [DEXIT_STEP] = "step", [DEXIT_HOST] = "host failure",
 };
 
 static void stats_direct(struct vmm *vmm, struct stats *out)

@@ -20,6 +20,8 @@ void vmm_destroy(struct vmm *vmm);
 enum power vmm_run(struct vmm *vmm);
 /* After machine_reset() and a new load: forget all derived state. */
 void vmm_flush(struct vmm *vmm);
+/* --lockstep: one line on stderr. */
+void vmm_lockstep_summary(const struct vmm *vmm);
 void vmm_stats(struct vmm *vmm, struct stats *out);
 
 #endif

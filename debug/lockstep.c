@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What must be the same after an instruction, and what the architecture leaves open
+ * (SDM 2, each instruction's "Flags Affected"). The interpreter takes most undefined
+ * flags from the host; the table has the rest.
+ */
+#include "debug/lockstep.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "debug/disasm.h"
+
+#define FL_NOT_CF (FL_OF | FL_SF | FL_AF | FL_PF)
+
+/* Undefined flags, and what else cannot be compared, by mnemonic. */
+enum { ANY_RESULT = 1, MAY_STOP = 2, PUSHES_TF = 4 };
+static const struct rule { const char *name; uint32_t flags; unsigned how; } rules[] = {
+	{ "div", FL_ARITH, 0 }, { "idiv", FL_ARITH, 0 },
+	{ "daa", FL_OF, 0 }, { "das", FL_OF, 0 },
+	{ "aaa", FL_OF | FL_SF | FL_ZF | FL_PF, 0 }, { "aas", FL_OF | FL_SF | FL_ZF | FL_PF, 0 },
+	{ "aam", FL_OF | FL_AF | FL_CF, 0 }, { "aad", FL_OF | FL_AF | FL_CF, 0 },
+	{ "bt", FL_NOT_CF, 0 }, { "bts", FL_NOT_CF, 0 }, { "btr", FL_NOT_CF, 0 },
+	{ "btc", FL_NOT_CF, 0 }, { "lzcnt", FL_NOT_CF, 0 }, { "tzcnt", FL_NOT_CF, 0 },
+	{ "rol", FL_OF, 0 }, { "ror", FL_OF, 0 },
+	/* Time, chance, and images that hold instruction pointers. */
+	{ "rdtsc", 0, ANY_RESULT | MAY_STOP }, { "rdtscp", 0, ANY_RESULT | MAY_STOP },
+	{ "rdrand", 0, ANY_RESULT }, { "rdseed", 0, ANY_RESULT },
+	{ "fnsave", 0, ANY_RESULT }, { "fsave", 0, ANY_RESULT }, { "fnstenv", 0, ANY_RESULT },
+	{ "fstenv", 0, ANY_RESULT }, { "fxsave", 0, ANY_RESULT }, { "fxsave64", 0, ANY_RESULT },
+	/* A stepped process sees its step. */
+	{ "pushf", 0, PUSHES_TF }, { "pushfd", 0, PUSHES_TF }, { "pushfq", 0, PUSHES_TF },
+	/* What only the guest's own tables and model can answer. */
+	{ "cpuid", 0, MAY_STOP }, { "xgetbv", 0, MAY_STOP }, { "rdpid", 0, MAY_STOP },
+	{ "sgdt", 0, MAY_STOP }, { "sidt", 0, MAY_STOP }, { "sldt", 0, MAY_STOP },
+	{ "str", 0, MAY_STOP }, { "smsw", 0, MAY_STOP },
+	{ "lar", 0, MAY_STOP }, { "lsl", 0, MAY_STOP }, { "verr", 0, MAY_STOP },
+	{ "verw", 0, MAY_STOP }, { "in", 0, MAY_STOP }, { "out", 0, MAY_STOP },
+	{ "iret", 0, MAY_STOP }, { "iretd", 0, MAY_STOP }, { "iretq", 0, MAY_STOP },
+};
+
+static const struct rule *rule_for(const char *text)
+{
+	static const char *const prefixes[] = { "lock ", "rep ", "repne ", "repe ", "repz ", "repnz " };
+	static const struct rule none = { "", 0, 0 };
+	size_t n;
+
+	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
+		if (!strncmp(text, prefixes[i], strlen(prefixes[i])))
+			text += strlen(prefixes[i]);
+	n = strcspn(text, " ");
+	for (size_t i = 0; i < ARRAY_LEN(rules); i++)
+		if (strlen(rules[i].name) == n && !strncmp(rules[i].name, text, n))
+			return &rules[i];
+	return &none;
+}
+
+static unsigned code_bits(const struct cpu *c)
+{
+	return cpu_code64(c) ? 64 : c->seg[SEG_CS].attr & SEG_D ? 32 : 16;
+}
+
+static bool segments_same(const struct cpu *a, const struct cpu *b)
+{
+	for (unsigned i = 0; i <= SEG_GS; i++)
+		if (a->seg[i].sel != b->seg[i].sel)
+			return false;
+	return true;
+}
+
+#define DIFFER(...) do { snprintf(what, size, __VA_ARGS__); return true; } while (0)
+
+static const char *const gpr_names[16] = {
+	"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+	"r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+};
+
+static bool registers_differ(const struct cpu *i, const struct cpu *d, uint32_t undefined,
+			     char *what, size_t size)
+{
+	uint32_t open = undefined | FL_RF | FL_TF;
+	uint32_t fi = cpu_eflags(i) & ~open, fd = cpu_eflags(d) & ~open;
+
+	if (i->rip != d->rip)
+		DIFFER("rip: interpreter %" PRIx64 ", direct %" PRIx64, i->rip, d->rip);
+	for (unsigned r = 0; r < 16; r++)
+		if (i->gpr[r] != d->gpr[r])
+			DIFFER("%s: interpreter %" PRIx64 ", direct %" PRIx64, gpr_names[r],
+			       i->gpr[r], d->gpr[r]);
+	if (fi != fd)
+		DIFFER("flags: interpreter %x, direct %x", fi, fd);
+	for (unsigned s = 0; s <= SEG_GS; s++)
+		if (i->seg[s].sel != d->seg[s].sel || i->seg[s].base != d->seg[s].base)
+			DIFFER("segment register %u: interpreter %x base %" PRIx64 ", direct %x base %"
+			       PRIx64, s, i->seg[s].sel, i->seg[s].base, d->seg[s].sel, d->seg[s].base);
+	return false;
+}
+
+/* Instruction and data pointers are left out: processors keep them differently. */
+static bool fpu_differs(const struct fpu *i, const struct fpu *d, char *what, size_t size)
+{
+	if (i->cw != d->cw || i->sw != d->sw || i->tags != d->tags)
+		DIFFER("x87 cw/sw/tags: interpreter %04x %04x %02x, direct %04x %04x %02x", i->cw,
+		       i->sw, i->tags, d->cw, d->sw, d->tags);
+	for (unsigned k = 0; k < 8; k++)
+		if (memcmp(i->st[k].b, d->st[k].b, 10))
+			DIFFER("R%u: interpreter %04x:%016" PRIx64 ", direct %04x:%016" PRIx64, k,
+			       i->st[k].w[4], i->st[k].q[0], d->st[k].w[4], d->st[k].q[0]);
+	if (i->mxcsr != d->mxcsr)
+		DIFFER("mxcsr: interpreter %x, direct %x", i->mxcsr, d->mxcsr);
+	for (unsigned k = 0; k < 16; k++)
+		if (memcmp(&i->xmm[k], &d->xmm[k], 16))
+			DIFFER("xmm%u: interpreter %016" PRIx64 "%016" PRIx64 ", direct %016" PRIx64
+			       "%016" PRIx64, k, i->xmm[k].q[1], i->xmm[k].q[0], d->xmm[k].q[1],
+			       d->xmm[k].q[0]);
+	return false;
+}
+
+static bool stores_differ(struct machine *m, const struct lockstep_case *k, unsigned how, char *what,
+			  size_t size)
+{
+	uint8_t now, wanted;
+	gpa_t gpa;
+
+	if (!journal_differs(&m->mem, k->stores, &gpa, &now, &wanted))
+		return false;
+	if ((how & PUSHES_TF) && now == (wanted | FL_TF >> 8)) {
+		*memory_hva(&m->mem, gpa) = wanted;
+		if (!journal_differs(&m->mem, k->stores, &gpa, &now, &wanted))
+			return false;
+	}
+	DIFFER("memory at physical %" PRIx64 ": interpreter %02x, direct %02x", (uint64_t)gpa, wanted, now);
+}
+
+bool lockstep_differs(struct machine *m, const struct lockstep_case *k, char *what, size_t size)
+{
+	const struct rule *rule;
+	char text[96] = "";
+
+	disasm(k->bytes, k->n, k->before->rip, code_bits(k->before), text, sizeof(text));
+	rule = rule_for(text);
+	if (k->ended == LOCKSTEP_DONE) {
+		if (k->interp->cpl != 3)
+			DIFFER("the interpreter left user mode, direct went on");
+		if (rule->how & ANY_RESULT)
+			return k->interp->rip != k->direct->rip &&
+			       registers_differ(k->interp, k->direct, FL_ARITH, what, size);
+		return registers_differ(k->interp, k->direct, rule->flags, what, size) ||
+		       fpu_differs(&k->interp->fpu, &k->direct->fpu, what, size) ||
+		       stores_differ(m, k, rule->how, what, size);
+	}
+	if (k->interp->cpl != 3 || (rule->how & MAY_STOP))
+		return false;
+	/* Selectors that the host does not have are loaded by the interpreter alone. */
+	if (k->ended == LOCKSTEP_STOPPED && !segments_same(k->before, k->interp))
+		return false;
+	DIFFER("the interpreter went on, direct stopped: %s",
+	       k->ended == LOCKSTEP_FAULTED ? "page fault" : "exception or trap");
+}
+
+/* --- The report -------------------------------------------------------------------- */
+
+static void show(const char *who, const struct cpu *c)
+{
+	fprintf(stderr, "  %s: rip %" PRIx64 " flags %x cpl %u\n", who, c->rip, cpu_eflags(c), c->cpl);
+	for (unsigned r = 0; r < 16; r++)
+		fprintf(stderr, "%s%3s %016" PRIx64 "%s", r % 4 ? " " : "    ", gpr_names[r],
+			c->gpr[r], r % 4 == 3 ? "\n" : "");
+	fprintf(stderr, "    cw %04x sw %04x tags %02x mxcsr %08x\n", c->fpu.cw, c->fpu.sw, c->fpu.tags,
+		c->fpu.mxcsr);
+	for (unsigned r = 0; r < 8; r++)
+		fprintf(stderr, "%sR%u %04x:%016" PRIx64 "%s", r % 4 ? " " : "    ", r,
+			c->fpu.st[r].w[4], c->fpu.st[r].q[0], r % 4 == 3 ? "\n" : "");
+	for (unsigned r = 0; r < 16; r++)
+		fprintf(stderr, "%sxmm%-2u %016" PRIx64 "%016" PRIx64 "%s", r % 2 ? " " : "    ", r,
+			c->fpu.xmm[r].q[1], c->fpu.xmm[r].q[0], r % 2 ? "\n" : "");
+}
+
+void lockstep_report(const struct lockstep_case *k, const char *what)
+{
+	char text[96] = "?";
+	unsigned n = disasm(k->bytes, k->n, k->before->rip, code_bits(k->before), text, sizeof(text));
+
+	fprintf(stderr, "hemi: lockstep: at %" PRIx64 ":", k->before->rip);
+	for (unsigned i = 0; i < (n ? n : k->n); i++)
+		fprintf(stderr, " %02x", k->bytes[i]);
+	fprintf(stderr, "  %s\n  %s\n", text, what);
+	show("before", k->before);
+	show("interpreter", k->interp);
+	show("direct", k->direct);
+}
