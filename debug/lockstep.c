@@ -15,7 +15,7 @@
 #define FL_NOT_CF (FL_OF | FL_SF | FL_AF | FL_PF)
 
 /* Undefined flags, and what else cannot be compared, by mnemonic. */
-enum { ANY_RESULT = 1, MAY_STOP = 2, PUSHES_TF = 4 };
+enum { ANY_RESULT = 1, MAY_STOP = 2, PUSHES_TF = 4, UPPER_OPEN = 8, REPEATS = 16 };
 static const struct rule { const char *name; uint32_t flags; unsigned how; } rules[] = {
 	{ "div", FL_ARITH, 0 }, { "idiv", FL_ARITH, 0 },
 	{ "daa", FL_OF, 0 }, { "das", FL_OF, 0 },
@@ -31,12 +31,21 @@ static const struct rule { const char *name; uint32_t flags; unsigned how; } rul
 	{ "fstenv", 0, ANY_RESULT }, { "fxsave", 0, ANY_RESULT }, { "fxsave64", 0, ANY_RESULT },
 	/* A stepped process sees its step. */
 	{ "pushf", 0, PUSHES_TF }, { "pushfd", 0, PUSHES_TF }, { "pushfq", 0, PUSHES_TF },
+	/* Of a selector's slot on the stack, only the lower half need be written. */
+	{ "push es", 0, UPPER_OPEN }, { "push cs", 0, UPPER_OPEN }, { "push ss", 0, UPPER_OPEN },
+	{ "push ds", 0, UPPER_OPEN }, { "push fs", 0, UPPER_OPEN }, { "push gs", 0, UPPER_OPEN },
+	/* Between iterations, flags are the last comparison's or still those from before. */
+	{ "scasb", 0, REPEATS }, { "scasw", 0, REPEATS }, { "scasd", 0, REPEATS },
+	{ "scasq", 0, REPEATS }, { "cmpsb", 0, REPEATS }, { "cmpsw", 0, REPEATS },
+	{ "cmpsd", 0, REPEATS }, { "cmpsq", 0, REPEATS },
 	/* What only the guest's own tables and model can answer. */
 	{ "cpuid", 0, MAY_STOP }, { "xgetbv", 0, MAY_STOP }, { "rdpid", 0, MAY_STOP },
 	{ "sgdt", 0, MAY_STOP }, { "sidt", 0, MAY_STOP }, { "sldt", 0, MAY_STOP },
 	{ "str", 0, MAY_STOP }, { "smsw", 0, MAY_STOP },
 	{ "lar", 0, MAY_STOP }, { "lsl", 0, MAY_STOP }, { "verr", 0, MAY_STOP },
 	{ "verw", 0, MAY_STOP }, { "in", 0, MAY_STOP }, { "out", 0, MAY_STOP },
+	{ "insb", 0, MAY_STOP }, { "insw", 0, MAY_STOP }, { "insd", 0, MAY_STOP },
+	{ "outsb", 0, MAY_STOP }, { "outsw", 0, MAY_STOP }, { "outsd", 0, MAY_STOP },
 	{ "iret", 0, MAY_STOP }, { "iretd", 0, MAY_STOP }, { "iretq", 0, MAY_STOP },
 };
 
@@ -49,10 +58,11 @@ static const struct rule *rule_for(const char *text)
 	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
 		if (!strncmp(text, prefixes[i], strlen(prefixes[i])))
 			text += strlen(prefixes[i]);
-	n = strcspn(text, " ");
-	for (size_t i = 0; i < ARRAY_LEN(rules); i++)
-		if (strlen(rules[i].name) == n && !strncmp(rules[i].name, text, n))
+	for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+		n = strlen(rules[i].name);
+		if (!strncmp(rules[i].name, text, n) && (!text[n] || text[n] == ' '))
 			return &rules[i];
+	}
 	return &none;
 }
 
@@ -130,6 +140,13 @@ static bool stores_differ(struct machine *m, const struct lockstep_case *k, unsi
 		if (!journal_differs(&m->mem, k->stores, &gpa, &now, &wanted))
 			return false;
 	}
+	/* Processors that leave it alone move two bytes (SDM 2 PUSH). */
+	while ((how & UPPER_OPEN) && (gpa - (gpa_t)k->interp->gpr[RSP]) % PAGE_SIZE >= 2 &&
+	       (gpa - (gpa_t)k->interp->gpr[RSP]) % PAGE_SIZE < 8) {
+		*memory_hva(&m->mem, gpa) = wanted;
+		if (!journal_differs(&m->mem, k->stores, &gpa, &now, &wanted))
+			return false;
+	}
 	DIFFER("memory at physical %" PRIx64 ": interpreter %02x, direct %02x", (uint64_t)gpa, wanted, now);
 }
 
@@ -146,11 +163,17 @@ bool lockstep_differs(struct machine *m, const struct lockstep_case *k, char *wh
 		if (rule->how & ANY_RESULT)
 			return k->interp->rip != k->direct->rip &&
 			       registers_differ(k->interp, k->direct, FL_ARITH, what, size);
-		return registers_differ(k->interp, k->direct, rule->flags, what, size) ||
+		bool midway = (rule->how & REPEATS) && k->interp->rip == k->before->rip;
+
+		return registers_differ(k->interp, k->direct, midway ? FL_ARITH : rule->flags, what,
+					size) ||
 		       fpu_differs(&k->interp->fpu, &k->direct->fpu, what, size) ||
 		       stores_differ(m, k, rule->how, what, size);
 	}
 	if (k->interp->cpl != 3 || (rule->how & MAY_STOP))
+		return false;
+	/* The host checks alignment whether or not the guest's kernel asked for it. */
+	if (k->ended == LOCKSTEP_STOPPED && (k->before->eflags & FL_AC) && !(k->before->cr0 & CR0_AM))
 		return false;
 	/* Selectors that the host does not have are loaded by the interpreter alone. */
 	if (k->ended == LOCKSTEP_STOPPED && !segments_same(k->before, k->interp))

@@ -251,6 +251,11 @@ enum decode_result decode(struct decoder *d, uint32_t hflags, const uint8_t *byt
 				      z.raw.modrm.rm);
 	insn_operands(&z, ops, out);
 	insn_flags(&z, out);
+	/* MOVSXD r16, r/m16 extends nothing and reads no more than it keeps (SDM 2). */
+	if (out->mnem == M_MOVSXD && out->o[0].size == 2) {
+		out->mnem = M_MOV;
+		out->o[1].size = 2;
+	}
 
 	if (z.meta.category == ZYDIS_CATEGORY_STRINGOP || z.meta.category == ZYDIS_CATEGORY_IOSTRINGOP)
 		for (size_t i = 0; i < ARRAY_LEN(string_of); i++)

@@ -250,6 +250,7 @@ HANDLER(h_verw)
 	NEXT(v, op);
 }
 
+/* Stores only what it changes (SDM 2): a selector that is right may be read-only. */
 HANDLER(h_arpl)
 {
 	bool mem = op->flags & OPF_MEM;
@@ -260,7 +261,7 @@ HANDLER(h_arpl)
 	need_protected(v);
 	if (mem) {
 		off = ea_offset(v, op);
-		dst = (uint16_t)mem_read_rmw(v, op->seg, off, 2);
+		dst = (uint16_t)mem_read(v, op->seg, off, 2);
 		rpl = REG16(v, op->a) & 3;
 	} else {
 		dst = REG16(v, op->a);

@@ -34,7 +34,7 @@ struct vmm {
 	int64_t floor[DEXIT_KINDS];	/* the cheapest run that ended this way, ns */
 	uint64_t crossings, reasons[DEXIT_KINDS], refusals[GATE_REASONS];
 	uint64_t guards_hit;
-	struct { uint64_t compared, skipped, different; } lockstep;
+	struct lockstep_counts lockstep;
 };
 
 extern const char *const exit_names[DEXIT_KINDS];	/* for people */

@@ -153,3 +153,8 @@ void vmm_lockstep_summary(const struct vmm *vmm)
 		(unsigned long long)vmm->lockstep.compared, (unsigned long long)vmm->lockstep.skipped,
 		(unsigned long long)vmm->lockstep.different);
 }
+
+void vmm_lockstep_counts(const struct vmm *vmm, struct lockstep_counts *out)
+{
+	*out = vmm->lockstep;
+}

@@ -187,9 +187,9 @@ static void price_update(struct vmm *vmm)
 }
 
 /* Every instruction that the gate admits, on both engines. */
-static void lockstep_run(struct vmm *vmm, int64_t slice)
+void vmm_lockstep_steps(struct vmm *vmm, int64_t n)
 {
-	for (int64_t i = 0; i < slice && !outside_wants(vmm); i++)
+	for (int64_t i = 0; i < n && !outside_wants(vmm); i++)
 		if (admitted(vmm))
 			lockstep_one(vmm);
 		else if (!outside_wants(vmm))
@@ -206,7 +206,7 @@ void user_run(struct vmm *vmm, int64_t slice)
 		return;
 	}
 	if (vmm->m->config->lockstep) {
-		lockstep_run(vmm, slice);
+		vmm_lockstep_steps(vmm, slice);
 		return;
 	}
 	allowance = burst_allowance(&vmm->bursts, rip);

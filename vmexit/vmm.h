@@ -20,6 +20,10 @@ void vmm_destroy(struct vmm *vmm);
 enum power vmm_run(struct vmm *vmm);
 /* After machine_reset() and a new load: forget all derived state. */
 void vmm_flush(struct vmm *vmm);
+/* With --lockstep: at most n instructions of the user code that the vCPU is in. */
+void vmm_lockstep_steps(struct vmm *vmm, int64_t n);
+struct lockstep_counts { uint64_t compared, skipped, different; };
+void vmm_lockstep_counts(const struct vmm *vmm, struct lockstep_counts *out);
 /* --lockstep: one line on stderr. */
 void vmm_lockstep_summary(const struct vmm *vmm);
 void vmm_stats(struct vmm *vmm, struct stats *out);

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdio.h>
+#include <string.h>
+
+#include "machine/paging.h"
+#include "tests/fuzz/guest.h"
+
+#define ROOT	0x1000u		/* page directory, or PML4 with the tables of 64-bit code behind it */
+#define LEAF	0x4000u
+#define GDT	0x5000u
+#define IDT	0x6000u
+#define TSS	0x8000u
+#define STACK0	0xa000u
+#define RAM	(4u << 20)
+/* Selectors as 64-bit Linux has them, so that a program that reads them sees its own. */
+#define SEL_CODE32 0x23u
+#define SEL_DATA   0x2bu
+#define SEL_CODE64 0x33u
+#define SEL_TSS	   0x40u
+
+static void put(struct guest *g, gpa_t at, uint64_t x, unsigned size)
+{
+	memcpy(g->m.mem.ram + at, &x, size);
+}
+
+static uint64_t descriptor(unsigned attr, uint32_t base, uint32_t limit20)
+{
+	return (uint64_t)attr << 40 | (uint64_t)(limit20 & 0xf0000) << 32 | (limit20 & 0xffff) |
+	       (uint64_t)(base & 0xffffff) << 16;
+}
+
+static void paging_make(struct guest *g)
+{
+	const unsigned size = g->wide ? 8 : 4, all = PTE_P | PTE_W | PTE_U | 0x20;
+
+	put(g, ROOT, (g->wide ? ROOT + 0x1000 : LEAF) | all, size);
+	if (g->wide) {
+		put(g, ROOT + 0x1000, (ROOT + 0x2000) | all, 8);
+		put(g, ROOT + 0x2000, LEAF | all, 8);
+	}
+	for (uint32_t gva = 0; gva <= READ_GVA; gva += PAGE_SIZE) {
+		unsigned bits = gva < 0x10000 ? PTE_P | PTE_W : 0;
+
+		if (gva - CODE_GVA < CODE_SIZE || gva - DATA_GVA < DATA_SIZE)
+			bits = PTE_P | PTE_W | PTE_U;
+		if (gva == READ_GVA)
+			bits = PTE_P | PTE_U;
+		put(g, LEAF + size * (gva >> PAGE_SHIFT), bits ? gva | bits | 0x60 : 0, size);
+	}
+}
+
+static void tables_make(struct guest *g)
+{
+	const unsigned kernel = g->wide ? 0xa09b : 0xc09b;
+
+	put(g, GDT + 0x08, descriptor(kernel, 0, 0xfffff), 8);
+	put(g, GDT + 0x10, descriptor(0xc093, 0, 0xfffff), 8);
+	put(g, GDT + 0x20, descriptor(0xc0fb, 0, 0xfffff), 8);
+	put(g, GDT + 0x28, descriptor(0xc0f3, 0, 0xfffff), 8);
+	put(g, GDT + 0x30, descriptor(0xa0fb, 0, 0xfffff), 8);
+	put(g, GDT + 0x40, descriptor(0x008b, TSS, 0x67), 8);
+	for (unsigned i = 0; i < 256; i++)
+		put(g, IDT + (g->wide ? 16 : 8) * i, 0x8e0000080000ull | 0x9000, 8);
+	put(g, TSS + 4, STACK0, g->wide ? 8 : 4);
+	put(g, TSS + 0x66, 0xffff, 2);		/* no I/O permission map */
+	if (!g->wide)
+		put(g, TSS + 8, 0x10, 4);
+}
+
+static struct segment flat(uint16_t sel, uint16_t attr)
+{
+	return (struct segment){ .sel = sel, .attr = attr, .limit = 0xffffffffu };
+}
+
+void guest_reset(struct guest *g)
+{
+	struct cpu *c = g->m.cpu;
+
+	cpu_reset(c);
+	memset(c->gpr, 0, sizeof(c->gpr));
+	c->cr0 = CR0_PE | CR0_PG | CR0_ET | CR0_NE | CR0_WP | CR0_MP;
+	c->cr3 = ROOT;
+	c->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | (g->wide ? CR4_PAE : 0);
+	c->efer = g->wide ? EFER_LME | EFER_LMA : 0;
+	c->cpl = 3;
+	c->rip = CODE_GVA;
+	cpu_set_eflags(c, FL_IF | FL_1);
+	c->seg[SEG_CS] = g->wide ? flat(SEL_CODE64, 0xa0fb) : flat(SEL_CODE32, 0xc0fb);
+	c->seg[SEG_SS] = c->seg[SEG_DS] = c->seg[SEG_ES] = flat(SEL_DATA, 0xc0f3);
+	c->seg[SEG_FS] = c->seg[SEG_GS] = c->seg[SEG_LDTR] = (struct segment){ 0 };
+	c->seg[SEG_TR] = (struct segment){ .sel = SEL_TSS, .attr = 0x8b, .limit = 0x67, .base = TSS };
+	c->gdtr = (struct dtable){ .base = GDT, .limit = 0x4f };
+	c->idtr = (struct dtable){ .base = IDT, .limit = g->wide ? 0xfff : 0x7ff };
+	c->fpu.cw = 0x37f;
+	c->fpu.mxcsr = 0x1f80;
+	g->m.power = POWER_ON;
+}
+
+int guest_open(struct guest *g, bool wide)
+{
+	char why[128] = "";
+
+	memset(g, 0, sizeof(*g));
+	g->wide = wide;
+	g->cfg = (struct config){ .memory = RAM, .serial = "none", .cpu_model = "x86-64-v2",
+				  .lockstep = LOCKSTEP_STOP };
+	if (machine_create(&g->m, &g->cfg)) {
+		printf("cannot make a machine\n");
+		return 1;
+	}
+	if (vmm_create(&g->vmm, &g->m, why)) {
+		printf("no direct execution on this host: %s\n", why);
+		machine_destroy(&g->m);
+		return 77;
+	}
+	paging_make(g);
+	tables_make(g);
+	guest_reset(g);
+	vmm_flush(g->vmm);
+	return 0;
+}
+
+void guest_close(struct guest *g)
+{
+	vmm_destroy(g->vmm);
+	machine_destroy(&g->m);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The guest that generated programs run in: page tables, descriptors, and gates for
+ * every exception, but no kernel code: a program ends where it leaves user mode.
+ *
+ *	CODE_GVA	2 pages, writable and executable
+ *	DATA_GVA	4 pages, writable
+ *	READ_GVA	1 page, read-only; behind it, nothing is mapped
+ */
+#ifndef TESTS_FUZZ_GUEST_H
+#define TESTS_FUZZ_GUEST_H
+
+#include "interp/interp.h"
+#include "vmexit/vmm.h"
+
+#define CODE_GVA	0x100000u
+#define CODE_SIZE	0x2000u
+#define DATA_GVA	0x110000u
+#define DATA_SIZE	0x4000u
+#define READ_GVA	(DATA_GVA + DATA_SIZE)
+
+struct guest {
+	struct machine m;
+	struct config cfg;
+	struct vmm *vmm;
+	bool wide;		/* 64-bit user code, else 32-bit */
+};
+
+/* 0; 77 with a reason on stdout where the host cannot run ring3. */
+int guest_open(struct guest *g, bool wide);
+void guest_close(struct guest *g);
+/* The vCPU in user mode at CODE_GVA: flat segments, initial FPU, registers 0. */
+void guest_reset(struct guest *g);
+
+#endif
