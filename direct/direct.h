@@ -30,6 +30,7 @@ struct direct_exit {
 	enum direct_exit_kind kind;
 	gva_t gva;
 	bool rip_known;
+	bool sysenter;	/* DEXIT_SYSCALL without rip_known: which of the two it was */
 	uint8_t segreg;
 	uint16_t sel;
 	/* DEXIT_SEGMENT: all registers so found, a bit each; segreg is the lowest. */

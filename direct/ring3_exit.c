@@ -74,6 +74,7 @@ static void syscall_stop(struct space *s, const struct cpu *c, struct user_regs_
 	if (r->cs == HOST_CS32 && (s->host[SEG_CS] != HOST_CS32 ||
 				   !ends_in(s, linear(c, r), 0xcd, 0x80))) {
 		x->rip_known = false;
+		x->sysenter = !s->e->syscall32;
 		r->rbp = (uint32_t)(s->e->syscall32 ? r->rcx : r->rsp);
 		r->cs = s->host[SEG_CS];
 		r->ss = s->host[SEG_SS];

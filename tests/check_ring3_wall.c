@@ -93,7 +93,7 @@ START_TEST(fast_calls_have_no_effect)
 	RUN(0x0f, 0x34);	/* sysenter */
 	ck_assert(x.kind == DEXIT_SYSCALL || x.kind == DEXIT_TRAP);
 	if (x.kind == DEXIT_SYSCALL)
-		ck_assert(!x.rip_known);
+		ck_assert(!x.rip_known && x.sysenter);
 	ck_assert_uint_eq(c.gpr[RAX], 252);
 	ck_assert_uint_eq(c.gpr[RBP], STACK + 0x800);
 	ck_assert_uint_eq(c.seg[SEG_CS].sel, 0x73);
@@ -104,6 +104,8 @@ START_TEST(fast_calls_have_no_effect)
 	c.gpr[RSP] = STACK + 0x800;
 	RUN(0x0f, 0x05);	/* syscall */
 	ck_assert(x.kind == DEXIT_SYSCALL || x.kind == DEXIT_TRAP);
+	if (x.kind == DEXIT_SYSCALL)
+		ck_assert(!x.rip_known && !x.sysenter);
 	ck_assert_uint_eq(c.gpr[RAX], 252);
 	ck_assert_uint_eq(c.gpr[RBP], 0x1234);
 	ck_assert_uint_eq(c.gpr[RSP], STACK + 0x800);

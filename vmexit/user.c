@@ -70,12 +70,12 @@ static enum next classify(struct vmm *vmm, const struct direct_exit *x)
 	case DEXIT_SYSCALL:
 		if (x->rip_known)
 			return resolve(vmm);
-		/* AMD processors enter by SYSCALL from 32-bit code, which guests do not have
-		 * there; Intel's by SYSENTER, which keeps no return address anyway. */
-		if (__builtin_cpu_is("amd"))
-			interp_raise_soft(vmm->interp, VEC_UD, false, 0);
-		else
+		/* Unguarded, so the address is lost: SYSCALL of 32-bit code, which guests do
+		 * not have (QUIRKS), or SYSENTER, which keeps no return address anyway. */
+		if (x->sysenter)
 			interp_sysenter(vmm->interp);
+		else
+			interp_raise_soft(vmm->interp, VEC_UD, false, 0);
 		return NEXT_AGAIN;
 	case DEXIT_INTN:
 	case DEXIT_TRAP:
