@@ -9,6 +9,7 @@
 #include "direct/ring3.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
@@ -85,13 +86,44 @@ static void syscall_stop(struct space *s, const struct cpu *c, struct user_regs_
 	back(r, 2);
 }
 
+/* Is the instruction at `at` INT1, INT3 or INT n, whatever its prefixes? */
+static bool is_interrupt(struct space *s, gva_t at)
+{
+	static const uint8_t prefixes[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf2, 0xf3 };
+	int b = peek(s, at);
+
+	for (unsigned i = 0; i < 14 && b >= 0 && (memchr(prefixes, b, sizeof(prefixes)) ||
+						 (b & 0xf0) == 0x40); i++)
+		b = peek(s, ++at);
+	return b == 0xcc || b == 0xcd || b == 0xf1;
+}
+
+/* Some virtual hosts now and then lose what DR6 says: then a step or a breakpoint looks
+ * like INT1. */
+static bool is_guarded(const struct space *s, gva_t at)
+{
+	for (unsigned i = 0; i < s->nguard; i++)
+		if (s->guard[i] == at)
+			return true;
+	return false;
+}
+
 /* SIGTRAP: INT3 and INT1 are traps, an instruction breakpoint is a fault. */
 static void trap_stop(struct space *s, struct cpu *c, const siginfo_t *si,
 		      struct user_regs_struct *r, struct direct_exit *x)
 {
 	gva_t at = linear(c, r);
+	gva_t start = cpu_code64(c) ? c->rip : (uint32_t)(c->seg[SEG_CS].base + c->rip);
+	int code = si->si_code;
 
-	switch (si->si_code) {
+	if (code != TRAP_TRACE && code != TRAP_HWBKPT) {
+		if (s->stepping && !is_interrupt(s, start))
+			code = TRAP_TRACE;
+		else if (is_guarded(s, at) && !ends_in(s, at, 0xcd, 3) &&
+			 peek(s, at - 1) != 0xcc && peek(s, at - 1) != 0xf1)
+			code = TRAP_HWBKPT;
+	}
+	switch (code) {
 	case TRAP_HWBKPT:
 		x->kind = DEXIT_GUARD;
 		x->gva = at;

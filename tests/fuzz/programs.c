@@ -294,6 +294,7 @@ static unsigned next_insn(const struct program *p, uint64_t rip)
  * False: the engines disagree. */
 static bool program_run(struct guest *g, const struct program *p)
 {
+	g->m.cpu->cpl = 0;	/* it is a kernel that loads a program */
 	phys_write_bulk(&g->m.mem, CODE_GVA, p->code, CODE_SIZE);
 	phys_write_bulk(&g->m.mem, DATA_GVA, p->data, DATA_SIZE);
 	guest_reset(g);
