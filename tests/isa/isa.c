@@ -69,10 +69,23 @@ static uint32_t flags_undefined(const struct insn *in)
 		if (undefined_flags[i].mnem == in->mnem)
 			return undefined_flags[i].undefined;
 	/* OF after a rotate by more than one: ours is that of a rotate by CL, and some of
-	 * Intel's processors leave it alone when the count is an immediate. */
-	if ((in->mnem == M_ROL || in->mnem == M_ROR) && in->o[1].kind == OPD_IMM && (in->imm & 31) != 1)
+	 * Intel's processors leave it alone when the count is an immediate. A count of 0
+	 * changes no flag, and by one OF is defined (SDM 2 RCL/RCR/ROL/ROR). */
+	if ((in->mnem == M_ROL || in->mnem == M_ROR) && in->o[1].kind == OPD_IMM &&
+	    (in->imm & 31) > 1)
 		return FL_OF;
 	return 0;
+}
+
+/* D9 /2 /3, DB /1-/3 /7, DD /1-/3, DF /1-/3 /6 /7 of memory: what stores a number. The
+ * environments (D9 /6, DD /6) and control and status words are not among them. */
+static bool is_x87_store(unsigned fop)
+{
+	static const uint8_t stores[8] = {
+		[1] = 0x0c, [3] = 0x8e, [5] = 0x0e, [7] = 0xce,
+	};
+
+	return (fop & 0xc0) != 0xc0 && stores[fop >> 8 & 7] >> (fop >> 3 & 7) & 1;
 }
 
 /*
@@ -96,8 +109,9 @@ static void settle_choices(const struct insn *in, struct outcome *host, struct o
 	if (both && mmx && host->s.cpu.fpu.tags == 0xff)
 		interp->s.cpu.fpu.tags = 0xff;
 	/* An x87 store that an unmasked exception suppresses does not touch memory (Intel), or
-	 * its page fault comes first (AMD). */
-	if (in->fop && host->page_fault && !interp->faulted &&
+	 * its page fault comes first (AMD): an Intel host has no choice to settle. */
+	if (!__builtin_cpu_is("intel") && is_x87_store(in->fop) &&
+	    host->page_fault && !interp->faulted &&
 	    (interp->s.cpu.fpu.sw & ~interp->s.cpu.fpu.cw & 0x19))
 		*interp = *host;
 }
