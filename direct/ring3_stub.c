@@ -15,7 +15,8 @@
  * seccomp filter passes only what a batch contains, from the one SYSCALL
  * instruction of the stub; it is also what vsyscall emulation obeys.
  *
- * A stub dies with its monitor (PTRACE_O_EXITKILL); untraced, its entry is UD2.
+ * A stub dies with its monitor (PR_SET_PDEATHSIG from its first step, PTRACE_O_EXITKILL);
+ * untraced, its entry is UD2.
  */
 #include "direct/ring3.h"
 
@@ -50,6 +51,7 @@ void ring3_complain(struct ring3 *e, const char *what, int err)
 /* volatile: the compiler sees no way back from child() to the code that reads them. */
 struct birth {
 	int ram, image, xchg;
+	pid_t monitor;
 	const char *volatile what;
 	volatile int err;
 };
@@ -63,6 +65,11 @@ static _Noreturn __attribute__((noinline)) void child(struct birth *b)
 	const struct rlimit none = { 0, 0 };
 	sigset_t mask;
 
+	/* Until PTRACE_O_EXITKILL holds. A monitor killed meanwhile would leave a process that
+	 * asks whoever inherits it to trace it, and then stands still for ever. */
+	TRY(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
+	if (getppid() != b->monitor)
+		_exit(1);
 	TRY(setsid());	/* not in the terminal's foreground group */
 	TRY(b->ram = fcntl(b->ram, F_DUPFD, 10));
 	TRY(b->image = fcntl(b->image, F_DUPFD, 10));
@@ -86,7 +93,7 @@ static _Noreturn __attribute__((noinline)) void child(struct birth *b)
 
 static int spawn(struct ring3 *e, pid_t *pid, const char **what)
 {
-	struct birth b = { e->m->mem.fd, e->image_fd, e->xchg_fd, NULL, 0 };
+	struct birth b = { e->m->mem.fd, e->image_fd, e->xchg_fd, getpid(), NULL, 0 };
 	sigset_t all, old;
 	pid_t p;
 

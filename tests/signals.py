@@ -133,8 +133,8 @@ def end_by_signal(terminal, sig, run):
     return "wrong"
 
 
-def kill_monitor(terminal, run):
-    delay = random.random() * run[2]
+def kill_monitor(terminal, run, within):
+    delay = random.random() * within
     what = f"SIGKILL after {delay:.3f} s, {run[0]} {run[1]}"
     p = start(terminal, run)
     time.sleep(delay)
@@ -176,7 +176,11 @@ def main():
         way = end_by_signal(terminal, (signal.SIGINT, signal.SIGTERM)[i % 2],
                             RUNS[i // 2 % len(RUNS)])
         ways[way] = ways.get(way, 0) + 1
-    had = sum(kill_monitor(terminal, RUNS[i % len(RUNS)]) for i in range(max(rounds // 5, 6)))
+    had = sum(kill_monitor(terminal, run, run[2])
+              for run in (RUNS[i % len(RUNS)] for i in range(max(rounds // 5, 6))))
+    # While stubs are born: at 2-15 ms, with sanitizers at 30-60.
+    for i in range(max(rounds, 60)):
+        had += kill_monitor(terminal, RUNS[3], (0.015, 0.06)[i % 2])
     for i in range(max(rounds // 10, 3)):
         kill_stub(terminal, RUNS[i % 2])
     print(f"{rounds} signals: " + ", ".join(f"{n} {way}" for way, n in sorted(ways.items())) +
