@@ -67,6 +67,24 @@ static inline unsigned burst_bytes(struct interp *v, const struct op *op, enum g
 	return room < bytes ? 0 : (unsigned)bytes;
 }
 
+/* Copies upwards that overlap replicate: element by element, each read whole before it is
+ * written. No memcpy(), to which the operands may not overlap. */
+static void copy_elements(uint8_t *dst, const uint8_t *src, unsigned n, unsigned size)
+{
+#define COPY_AS(T) do {									\
+	typedef T any __attribute__((aligned(1), may_alias));				\
+	for (unsigned i = 0; i < n; i += sizeof(T))					\
+		*(any *)(dst + i) = *(const any *)(src + i);				\
+	} while (0)
+	switch (size) {
+	case 1: COPY_AS(uint8_t); break;
+	case 2: COPY_AS(uint16_t); break;
+	case 4: COPY_AS(uint32_t); break;
+	default: COPY_AS(uint64_t); break;
+	}
+#undef COPY_AS
+}
+
 /* One bulk step of MOVS; elements moved, 0 if it must be done singly. */
 static unsigned movs_bulk(struct interp *v, const struct op *op, uint64_t left)
 {
@@ -83,13 +101,10 @@ static unsigned movs_bulk(struct interp *v, const struct op *op, uint64_t left)
 	dst = mem_span(v, SEG_ES, index_get(v, op, RDI), op->osize, &n, ACC_WRITE);
 	if (!dst || n == 0)
 		return 0;
-	/* Overlapping upwards copies replicate: element by element then. */
-	if ((uintptr_t)dst - (uintptr_t)src < n) {
-		for (unsigned i = 0; i < n; i += op->osize)
-			memcpy(dst + i, src + i, op->osize);
-	} else {
+	if ((uintptr_t)dst - (uintptr_t)src < n)
+		copy_elements(dst, src, n, op->osize);
+	else
 		memmove(dst, src, n);
-	}
 	return n / op->osize;
 }
 

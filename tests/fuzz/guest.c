@@ -96,10 +96,8 @@ void guest_reset(struct guest *g)
 	g->m.power = POWER_ON;
 }
 
-int guest_open(struct guest *g, bool wide)
+static int guest_make(struct guest *g, bool wide)
 {
-	char why[128] = "";
-
 	memset(g, 0, sizeof(*g));
 	g->wide = wide;
 	g->cfg = (struct config){ .memory = RAM, .serial = "none", .cpu_model = "x86-64-v2",
@@ -108,6 +106,15 @@ int guest_open(struct guest *g, bool wide)
 		printf("cannot make a machine\n");
 		return 1;
 	}
+	return 0;
+}
+
+int guest_open(struct guest *g, bool wide)
+{
+	char why[128] = "";
+
+	if (guest_make(g, wide))
+		return 1;
 	if (vmm_create(&g->vmm, &g->m, why)) {
 		printf("no direct execution on this host: %s\n", why);
 		machine_destroy(&g->m);
@@ -120,8 +127,50 @@ int guest_open(struct guest *g, bool wide)
 	return 0;
 }
 
+int guest_open_interp(struct guest *g, bool wide)
+{
+	if (guest_make(g, wide))
+		return 1;
+	if (interp_create(&g->interp, &g->m)) {
+		printf("cannot make an interpreter\n");
+		machine_destroy(&g->m);
+		return 1;
+	}
+	paging_make(g);
+	tables_make(g);
+	guest_reset(g);
+	interp_flush(g->interp);
+	return 0;
+}
+
 void guest_close(struct guest *g)
 {
-	vmm_destroy(g->vmm);
+	if (g->vmm)
+		vmm_destroy(g->vmm);
+	if (g->interp)
+		interp_destroy(g->interp);
 	machine_destroy(&g->m);
+}
+
+/* Five words of RIP, CS, flags, RSP, SS, and an error code below for some vectors. */
+uint64_t guest_return(struct guest *g)
+{
+	struct cpu *c = g->m.cpu;
+	unsigned size = g->wide ? 8 : 4;
+	uint64_t at = c->gpr[RSP], frame[5] = { 0 };
+
+	if (STACK0 - at == 6 * size)
+		at += size;
+	for (unsigned i = 0; i < 5; i++)
+		memcpy(&frame[i], g->m.mem.ram + at + i * size, size);
+
+	struct cpu user = *c;
+
+	guest_reset(g);
+	memcpy(c->gpr, user.gpr, sizeof(c->gpr));
+	c->gpr[RSP] = frame[3];
+	c->rip = frame[0];
+	cpu_set_eflags(c, (uint32_t)frame[2] & ~FL_RF);
+	c->fpu = user.fpu;
+	return frame[0];
 }

@@ -22,14 +22,19 @@
 struct guest {
 	struct machine m;
 	struct config cfg;
-	struct vmm *vmm;
+	struct vmm *vmm;		/* both engines, or NULL */
+	struct interp *interp;		/* the interpreter alone, or NULL */
 	bool wide;		/* 64-bit user code, else 32-bit */
 };
 
 /* 0; 77 with a reason on stdout where the host cannot run ring3. */
 int guest_open(struct guest *g, bool wide);
+/* With the interpreter alone. */
+int guest_open_interp(struct guest *g, bool wide);
 void guest_close(struct guest *g);
 /* The vCPU in user mode at CODE_GVA: flat segments, initial FPU, registers 0. */
 void guest_reset(struct guest *g);
+/* Back to user mode from an exception, as by IRET; RIP of what raised it. */
+uint64_t guest_return(struct guest *g);
 
 #endif
