@@ -5,7 +5,6 @@
  * order, some are then moved (mremap), some thrown away and mapped again
  * (MAP_FIXED), some made read-only and back; all are checked at every stage.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <stddef.h>
 #include <sys/mman.h>

@@ -3,7 +3,6 @@
  * signals: faults that user code takes and survives. Each must arrive as the
  * right signal, with the right address and code, and be resumed or left.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>

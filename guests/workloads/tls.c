@@ -4,7 +4,6 @@
  * that must stay apart over context switches, signals and long jumps; in 32 bits
  * also the selector of GS itself, which user code may read and load.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
