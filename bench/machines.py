@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# machines.py: what bench/user and bench/boot share: the engines, how each is
-# started with a kernel and an initramfs, and how its end is noticed.
+# machines.py: what bench/user, bench/boot and bench/interp share: the engines, how
+# each is started with a kernel and an initramfs (or with one of guests/*.elf and
+# none), and how its end is noticed.
 #
 # All machines are made alike, and as poor as hemi's: one processor, no ACPI, no
 # APIC, the console on the serial port. Time is taken outside, at the lines that
@@ -74,7 +75,8 @@ class Hemi(Machine):
     def command(self):
         hemi = os.environ.get("HEMI") or program(self.build, "hemi")
         engine = self.name.split("-")
-        return [hemi, "run", "--kernel", self.kernel, "--initrd", self.image, "--append", self.append,
+        return [hemi, "run", "--kernel", self.kernel,
+                *(["--initrd", self.image] if self.image else ["--debug-exit"]), "--append", self.append,
                 "--memory", f"{self.memory}M", "--engine", engine[0],
                 *(["--cpu", "hemi64"] if self.arch == "amd64" else []),
                 *(["--direct", engine[1]] if len(engine) > 1 else []), "--serial", f"file:{self.serial}"]
@@ -85,8 +87,9 @@ class Qemu(Machine):
         qemu = shutil.which("qemu-system-i386" if self.arch == "i386" else "qemu-system-x86_64")
         if not qemu:
             raise Skip("no qemu-system-x86")
-        return [qemu, "-accel", "tcg", "-machine", "pc,acpi=off", "-m", f"{self.memory}M", "-nodefaults",
-                "-display", "none", "-no-reboot", "-kernel", self.kernel, "-initrd", self.image,
+        return [qemu, "-accel", "tcg,thread=single", "-machine", "pc,acpi=off", "-m", f"{self.memory}M", "-nodefaults",
+                "-display", "none", "-no-reboot", "-kernel", self.kernel,
+                *(["-initrd", self.image] if self.image else ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]),
                 "-append", self.append, "-serial", f"file:{self.serial}"]
 
 
@@ -108,9 +111,12 @@ class Bochs(Machine):
         tree = f"{directory}/cd"
         os.makedirs(f"{tree}/boot/grub", exist_ok=True)
         shutil.copy(kernel, f"{tree}/boot/kernel")
-        shutil.copy(image, f"{tree}/boot/initrd")
+        load = f"multiboot /boot/kernel {append}"
+        if image:
+            shutil.copy(image, f"{tree}/boot/initrd")
+            load = f"linux /boot/kernel {append}\ninitrd /boot/initrd"
         with open(f"{tree}/boot/grub/grub.cfg", "w") as f:
-            f.write(f"set timeout=0\nlinux /boot/kernel {append}\ninitrd /boot/initrd\nboot\n")
+            f.write(f"set timeout=0\n{load}\nboot\n")
         p = subprocess.run(["grub-mkrescue", "-o", f"{directory}/cd.iso", f"--directory={grub}", tree],
                            text=True, capture_output=True)
         if p.returncode:
@@ -134,32 +140,31 @@ def machine(name, arch, memory, build):
     return kind(name, arch, memory, build) if kind else None
 
 
-def run(m, timeout):
-    """Start the machine and watch its serial port until /init powers off. Returns
-    (seconds to /init, seconds to poweroff, text); raises Skip when it gets nowhere."""
+def watch(m, timeout, end, period=0.02):
+    """Start the machine and watch its serial port until a line contains end. Returns
+    [(seconds since the start, line)]; raises Skip when it gets nowhere."""
     if os.path.exists(m.serial):
         os.unlink(m.serial)
     errors = f"{m.directory}/errors-{m.name}"
     with open(errors, "w") as err:
         start = time.monotonic()
         p = subprocess.Popen(m.command(), stdin=subprocess.DEVNULL, stdout=err, stderr=err)
-    text, began, ended, why = "", None, None, "no end"
+    lines, why = [], None
     try:
-        while ended is None:
+        while not why:
             exited = p.poll() is not None
             now = time.monotonic() - start
+            text = ""
             if os.path.exists(m.serial):
                 with open(m.serial, errors="replace") as f:
                     text = f.read().replace("\r", "")
-            if began is None and BEGIN in text:
-                began = now
-            if END in text:
-                ended = now
-            elif exited or "Kernel panic" in text or now > timeout:
+            lines += [(now, line) for line in text.split("\n")[len(lines):-1]]
+            if any(end in line for _, line in lines):
+                return lines
+            if exited or "Kernel panic" in text or now > timeout:
                 why = (f"exited with {p.returncode}" if exited else
                        f"no end after {timeout:g} s" if now > timeout else "kernel panic")
-                break
-            time.sleep(0.02)
+            time.sleep(period)
     finally:
         if p.poll() is None:
             p.send_signal(signal.SIGTERM)
@@ -168,11 +173,16 @@ def run(m, timeout):
             except subprocess.TimeoutExpired:
                 p.kill()
                 p.wait()
-    if ended is None:
-        with open(errors, errors="replace") as f:
-            said = f.read().strip().splitlines()[-1:] or text.strip().splitlines()[-1:]
-        raise Skip(f"{m.name}: {why}: {said[0][:160] if said else 'it said nothing'}")
-    return began, ended, text
+    with open(errors, errors="replace") as f:
+        said = f.read().strip().splitlines()[-1:] or [line for _, line in lines][-1:]
+    raise Skip(f"{m.name}: {why}: {said[0][:160] if said else 'it said nothing'}")
+
+
+def run(m, timeout):
+    """Until /init powers off: (seconds to /init, seconds to poweroff, text)."""
+    lines = watch(m, timeout, END)
+    began = next((t for t, line in lines if BEGIN in line), None)
+    return began, lines[-1][0], "\n".join(line for _, line in lines)
 
 
 def alternate(names, runs):
@@ -191,6 +201,17 @@ def quote(command):
 
 def workspace():
     return tempfile.TemporaryDirectory(prefix="hemi-bench.")
+
+
+def compiler(build):
+    """With what hemi was made: the compiler's own first line, and CFLAGS."""
+    try:
+        with open(f"{build}/Makefile") as f:
+            made = dict(line.strip().split(" = ", 1) for line in f if line.startswith(("CC = ", "CFLAGS = ")))
+        said = subprocess.run([*made["CC"].split(), "--version"], text=True, capture_output=True).stdout
+        return f"{said.splitlines()[0]}, {made['CFLAGS']}"
+    except (OSError, KeyError, IndexError):
+        return "unknown compiler"
 
 
 def host():
