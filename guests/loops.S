@@ -173,7 +173,8 @@ go_long:
 loop_table:
 	ROW_OF	register, 100000, 0
 	ROW_OF	memory, 100000, 0
-	ROW_OF	branchy, 25000, 0
+	ROW_OF	branchy, 30000, 0
+	ROW_OF	random, 25000, 0
 	ROW_OF	call, 60000, 0
 	ROW_OF	string, 100000, 0
 	ROW_OF	rep, 1000, 8192

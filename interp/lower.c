@@ -324,10 +324,20 @@ static void lower_plain(struct ctx *c, unsigned p)
 
 static void lower_string(struct ctx *c, unsigned p)
 {
+	static const uint8_t ones[] = {
+		[P_MOVS] = STRING_MOVS, [P_CMPS] = STRING_CMPS, [P_STOS] = STRING_STOS,
+		[P_LODS] = STRING_LODS, [P_SCAS] = STRING_SCAS,
+	};
+	const struct insn *in = c->in;
+	bool long64 = c->hflags & HF_CS64;
+	bool flat = in->seg == SEG_DS && (long64 ? in->asize == 8 : in->asize == 4 && c->hflags & HF_DS_FLAT);
+
 	/* The source's segment may be overridden, the destination's is ES. */
-	c->op->seg = c->in->seg;
+	c->op->seg = in->seg;
 	c->op->fn = plain_handlers[p];
-	c->op->osize = c->in->osize;
+	c->op->osize = in->osize;
+	if (flat && !in->rep && !in->repne && p != P_INS && p != P_OUTS)
+		c->op->fn = string_one[ones[p]][width_index(in->osize)][long64];
 }
 
 static void lower_nop(struct ctx *c, unsigned arg)

@@ -55,6 +55,10 @@ extern op_fn *const call_r[STACK_KINDS], *const ret_near[STACK_KINDS];
 extern op_fn *const push_m[STACK_KINDS];
 extern op_fn *const jmp_m[EA_FORMS], *const cmpxchg_m[4][EA_FORMS], *const xchg_m[4][EA_FORMS];
 
+/* String instructions without a prefix over flat segments: [which][width index][32- or 64-bit addresses]. */
+enum string_op { STRING_MOVS, STRING_CMPS, STRING_STOS, STRING_LODS, STRING_SCAS, STRINGS };
+extern op_fn *const string_one[STRINGS][4][2];
+
 /* Stack by its width (SP, ESP, RSP); raise #SS and #PF. */
 static inline uint64_t sp_mask(const struct interp *v)
 {
