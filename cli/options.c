@@ -186,18 +186,40 @@ static int check_serial(const char *s)
 	return usage_error("--serial=%s: unknown; say stdio, file:NAME, pty or none", s);
 }
 
+static void cpu_help(void)
+{
+	const struct cpu_model *m;
+	unsigned width = 0;
+
+	puts("CPU models for --cpu=MODEL[,+FEATURE|,-FEATURE]...");
+	for (unsigned i = 0; (m = cpu_model_at(i)); i++)
+		printf("  %-11s %u-bit%s%s%s\n", m->name, cpu_model_has(m, F_LM) ? 64u : 32u,
+		       m->brand ? ", " : "", m->brand ? m->brand : "", i ? "" : " (the default)");
+	puts("Features; what one builds on comes and goes with it:");
+	for (unsigned f = F_NONE + 1; f < F_NEVER; f++) {
+		const char *name = cpu_feature_name(f);
+
+		if (!name)
+			continue;
+		if (width + strlen(name) > 72) {
+			puts("");
+			width = 0;
+		}
+		width += (unsigned)printf("%s%s", width ? " " : "  ", name);
+	}
+	puts("");
+}
+
 static int check_cpu(const char *s)
 {
-	GString *names;
+	struct cpu_model m;
+	char why[128];
 
-	if (cpu_model_find(s))
-		return OPTIONS_RUN;
-	names = g_string_new(NULL);
-	for (unsigned i = 0; cpu_model_name(i); i++)
-		g_string_append_printf(names, "%s%s", i ? ", " : "", cpu_model_name(i));
-	usage_error("--cpu=%s: unknown; say one of %s", s, names->str);
-	g_string_free(names, TRUE);
-	return EXIT_USAGE;
+	if (!strcmp(s, "help") || !strcmp(s, "?")) {
+		cpu_help();
+		return EXIT_SUCCESS;
+	}
+	return cpu_model_parse(&m, s, why, sizeof(why)) ? OPTIONS_RUN : usage_error("--cpu=%s: %s", s, why);
 }
 
 /* --- The command line ------------------------------------------------------------- */
@@ -320,7 +342,7 @@ static GOptionContext *options_context(struct options *o)
 		{ "gate", 0, 0, G_OPTION_ARG_STRING, &t->gate,
 		  "when user code may go direct: always, adaptive (default) or never", "POLICY" },
 		{ "cpu", 0, 0, G_OPTION_ARG_STRING, &t->cpu,
-		  "CPU model of the guest", "MODEL" },
+		  "CPU of the guest: MODEL[,+FEATURE|,-FEATURE]...; help: a list", "CPU" },
 		{ "serial", 0, 0, G_OPTION_ARG_FILENAME, &t->serial,
 		  "first serial port: stdio (default), file:NAME, pty or none", "WHERE" },
 		{ "stats", 0, G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK,

@@ -157,12 +157,15 @@ static int status_of(enum power power, const struct machine *m)
  * how it ended. */
 static int run_loop(struct run *r, enum power *power)
 {
-	const struct cpu_model *model = cpu_model_find(r->cfg->cpu_model);
 	struct machine *m = &r->machine;
+	struct cpu_model model;
+	char why[128];
+	bool long_mode = cpu_model_parse(&model, r->cfg->cpu_model, why, sizeof(why)) &&
+			 cpu_model_has(&model, F_LM);
 
 	do {
 		machine_reset(m);
-		if (boot_load(r->boot, m, model && cpu_model_has(model, F_LM), r->why))
+		if (boot_load(r->boot, m, long_mode, r->why))
 			return -1;
 		vmm_flush(r->vmm);
 		if (r->cfg->verbose)

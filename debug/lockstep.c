@@ -16,15 +16,19 @@
 
 /* Undefined flags, and what else cannot be compared, by mnemonic. */
 enum { ANY_RESULT = 1, MAY_STOP = 2, PUSHES_TF = 4, UPPER_OPEN = 8, REPEATS = 16,
-       HOST_ONLY = 32 };
+       HOST_ONLY = 32, ROTATES = 64, MAY_STORE_NONE = 128 };
 static const struct rule { const char *name; uint32_t flags; unsigned how; } rules[] = {
 	{ "div", FL_ARITH, 0 }, { "idiv", FL_ARITH, 0 },
 	{ "daa", FL_OF, 0 }, { "das", FL_OF, 0 },
 	{ "aaa", FL_OF | FL_SF | FL_ZF | FL_PF, 0 }, { "aas", FL_OF | FL_SF | FL_ZF | FL_PF, 0 },
 	{ "aam", FL_OF | FL_AF | FL_CF, 0 }, { "aad", FL_OF | FL_AF | FL_CF, 0 },
 	{ "bt", FL_NOT_CF, 0 }, { "bts", FL_NOT_CF, 0 }, { "btr", FL_NOT_CF, 0 },
-	{ "btc", FL_NOT_CF, 0 }, { "lzcnt", FL_NOT_CF, 0 }, { "tzcnt", FL_NOT_CF, 0 },
-	{ "rol", FL_OF, 0 }, { "ror", FL_OF, 0 },
+	{ "btc", FL_NOT_CF, 0 },
+	/* Without the feature they are BSR and BSF. */
+	{ "lzcnt", 0, ANY_RESULT }, { "tzcnt", 0, ANY_RESULT },
+	{ "rol", FL_OF, ROTATES }, { "ror", FL_OF, ROTATES },
+	/* With an empty mask a processor may fault, or not. */
+	{ "maskmovq", 0, MAY_STORE_NONE }, { "maskmovdqu", 0, MAY_STORE_NONE },
 	/* Time, chance, and images that hold instruction pointers. */
 	{ "rdtsc", 0, ANY_RESULT | MAY_STOP }, { "rdtscp", 0, ANY_RESULT | MAY_STOP },
 	{ "rdrand", 0, ANY_RESULT }, { "rdseed", 0, ANY_RESULT },
@@ -40,7 +44,12 @@ static const struct rule { const char *name; uint32_t flags; unsigned how; } rul
 	{ "scasq", 0, REPEATS }, { "cmpsb", 0, REPEATS }, { "cmpsw", 0, REPEATS },
 	{ "cmpsd", 0, REPEATS }, { "cmpsq", 0, REPEATS },
 	/* #UD to every model, but known to newer hosts, where it cannot be made to trap. */
-	{ "xabort", 0, HOST_ONLY }, { "xbegin", 0, HOST_ONLY },
+	{ "xabort", 0, HOST_ONLY }, { "xbegin", 0, HOST_ONLY }, { "xsave", 0, HOST_ONLY },
+	{ "xsaveopt", 0, HOST_ONLY }, { "xsavec", 0, HOST_ONLY }, { "xrstor", 0, HOST_ONLY },
+	{ "xsave64", 0, HOST_ONLY }, { "xsaveopt64", 0, HOST_ONLY }, { "xsavec64", 0, HOST_ONLY },
+	{ "xrstor64", 0, HOST_ONLY }, { "sha1rnds4", 0, HOST_ONLY }, { "sha1nexte", 0, HOST_ONLY },
+	{ "sha1msg1", 0, HOST_ONLY }, { "sha1msg2", 0, HOST_ONLY }, { "sha256rnds2", 0, HOST_ONLY },
+	{ "sha256msg1", 0, HOST_ONLY }, { "sha256msg2", 0, HOST_ONLY },
 	/* What only the guest's own tables and model can answer. */
 	{ "cpuid", 0, MAY_STOP }, { "xgetbv", 0, MAY_STOP }, { "rdpid", 0, MAY_STOP },
 	{ "sgdt", 0, ANY_RESULT | MAY_STOP }, { "sidt", 0, ANY_RESULT | MAY_STOP }, { "sldt", 0, ANY_RESULT | MAY_STOP },
@@ -67,6 +76,28 @@ static const struct rule *rule_for(const char *text)
 			return &rules[i];
 	}
 	return &none;
+}
+
+/* VEX and EVEX: no model has them, and nothing makes a host that has them trap. */
+static bool is_vector_encoded(const uint8_t *b, unsigned n, unsigned bits)
+{
+	static const uint8_t prefixes[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x67 };
+
+	while (n && memchr(prefixes, *b, sizeof(prefixes)))
+		b++, n--;
+	return n > 1 && (*b == 0xc4 || *b == 0xc5 || *b == 0x62) && (bits == 64 || b[1] >= 0xc0);
+}
+
+/* OF is defined for counts of 1 only. */
+static uint32_t open_flags(const struct rule *r, const char *text, const struct cpu *before)
+{
+	const char *count = strrchr(text, ',');
+
+	if (!(r->how & ROTATES) || !count)
+		return r->flags;
+	if (!strcmp(count, ", 1"))
+		return 0;
+	return !strcmp(count, ", cl") && (before->gpr[RCX] & 31) == 1 && !(before->gpr[RCX] & 32) ? 0 : r->flags;
 }
 
 static unsigned code_bits(const struct cpu *c)
@@ -161,7 +192,8 @@ bool lockstep_differs(struct machine *m, const struct lockstep_case *k, char *wh
 	disasm(k->bytes, k->n, k->before->rip, code_bits(k->before), text, sizeof(text));
 	rule = rule_for(text);
 	if (k->ended == LOCKSTEP_DONE) {
-		if (k->interp->cpl != 3 && (rule->how & HOST_ONLY))
+		if (k->interp->cpl != 3 && ((rule->how & HOST_ONLY) ||
+					    is_vector_encoded(k->bytes, k->n, code_bits(k->before))))
 			return false;
 		if (k->interp->cpl != 3)
 			DIFFER("the interpreter left user mode, direct went on");
@@ -173,12 +205,15 @@ bool lockstep_differs(struct machine *m, const struct lockstep_case *k, char *wh
 			       registers_differ(k->interp, k->direct, FL_ARITH, what, size);
 		bool midway = (rule->how & REPEATS) && k->interp->rip == k->before->rip;
 
-		return registers_differ(k->interp, k->direct, midway ? FL_ARITH : rule->flags, what,
+		return registers_differ(k->interp, k->direct, midway ? FL_ARITH :
+					open_flags(rule, text, k->before), what,
 					size) ||
 		       fpu_differs(&k->interp->fpu, &k->direct->fpu, what, size) ||
 		       stores_differ(m, k, rule->how, what, size);
 	}
 	if (k->interp->cpl != 3 || (rule->how & MAY_STOP))
+		return false;
+	if ((rule->how & MAY_STORE_NONE) && !k->stores->n)
 		return false;
 	/* The host checks alignment whether or not the guest's kernel asked for it. */
 	if (k->ended == LOCKSTEP_STOPPED && (k->before->eflags & FL_AC) && !(k->before->cr0 & CR0_AM))

@@ -19,6 +19,7 @@
 
 #include <setjmp.h>
 
+#include "interp/cpu_model.h"
 #include "interp/interp.h"
 #include "machine/paging.h"
 
@@ -145,6 +146,7 @@ struct interp {
 	struct traces *traces;
 	struct threads *threads;	/* rows of calls, if the host allows them */
 	const struct cpu_model *model;
+	struct cpu_model own_model;	/* what the configuration asks for */
 
 	struct tlb_entry tlbs[2][TLB_SIZE];	/* [user] */
 	struct tlb_locals locals;

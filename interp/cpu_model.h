@@ -10,7 +10,7 @@
 
 enum feature {
 	F_NONE,			/* every model has it */
-#define FEATURE(name, leaf, reg, bit)	F_##name,
+#define FEATURE(id, name, leaf, reg, bit, have)	F_##id,
 #include "interp/features.def"
 #undef FEATURE
 	F_NEVER,		/* no model has it */
@@ -23,15 +23,22 @@ struct cpu_model {
 	const char *brand;		/* up to 47 characters, NULL: no extended leaves */
 	uint16_t family, model;
 	uint8_t stepping;
-	uint8_t nfeatures;
-	const uint8_t *features;	/* enum feature */
-	uint64_t has[(F_COUNT + 63) / 64];	/* the same as a bit set, by cpu_model_find() */
+	uint64_t has[(F_COUNT + 63) / 64];	/* by enum feature */
 };
 
-/* The model of that name, NULL for the default one; NULL if there is none. */
+/*
+ * A model as the user names it: MODEL[,+FEATURE|,-FEATURE|,FEATURE=on|,FEATURE=off]..., NULL
+ * for the default. What a feature builds on comes and goes with it. False: why says what is
+ * wrong with which word.
+ */
+bool cpu_model_parse(struct cpu_model *m, const char *spec, char *why, size_t size);
+
+/* One without changes: NULL if there is none of that name. */
 const struct cpu_model *cpu_model_find(const char *name);
-/* Names for --help and --list: NULL after the last one. */
-const char *cpu_model_name(unsigned i);
+/* For lists: NULL after the last one. */
+const struct cpu_model *cpu_model_at(unsigned i);
+/* Name of a feature that hemi has; NULL for one that it lacks. f in F_NONE+1 ... F_NEVER-1. */
+const char *cpu_feature_name(unsigned f);
 
 static inline bool cpu_model_has(const struct cpu_model *m, unsigned feature)
 {

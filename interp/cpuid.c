@@ -12,39 +12,10 @@
 enum reg { EAX, EBX, ECX, EDX };
 
 static const struct { uint32_t leaf; uint8_t reg, bit; } feature_bit[F_COUNT] = {
-#define FEATURE(name, leaf, reg, bit)	[F_##name] = { leaf, reg, bit },
+#define FEATURE(id, name, leaf, reg, bit, have)	[F_##id] = { leaf, reg, bit },
 #include "interp/features.def"
 #undef FEATURE
 };
-
-static struct cpu_model models[] = {
-#define MODEL(name_, vendor_, brand_, family_, model_, stepping_, ...) \
-	{ .name = name_, .vendor = vendor_, .brand = brand_, .family = family_, \
-	  .model = model_, .stepping = stepping_, \
-	  .nfeatures = sizeof((const uint8_t[]){ __VA_ARGS__ }), \
-	  .features = (const uint8_t[]){ __VA_ARGS__ } },
-#include "interp/cpu_models.def"
-#undef MODEL
-};
-
-const struct cpu_model *cpu_model_find(const char *name)
-{
-	struct cpu_model *m = name ? NULL : &models[0];
-
-	for (size_t i = 0; i < ARRAY_LEN(models) && !m; i++)
-		if (!strcmp(models[i].name, name))
-			m = &models[i];
-	if (!m)
-		return NULL;
-	for (unsigned i = 0; i < m->nfeatures; i++)
-		m->has[m->features[i] / 64] |= 1ull << (m->features[i] % 64);
-	return m;
-}
-
-const char *cpu_model_name(unsigned i)
-{
-	return i < ARRAY_LEN(models) ? models[i].name : NULL;
-}
 
 bool model_has(const struct interp *v, unsigned feature)
 {
@@ -55,12 +26,9 @@ static uint32_t features_of(const struct cpu_model *m, uint32_t leaf, enum reg r
 {
 	uint32_t bits = 0;
 
-	for (unsigned i = 0; i < m->nfeatures; i++) {
-		unsigned f = m->features[i];
-
-		if (feature_bit[f].leaf == leaf && feature_bit[f].reg == reg)
+	for (unsigned f = F_NONE + 1; f < F_NEVER; f++)
+		if (cpu_model_has(m, f) && feature_bit[f].leaf == leaf && feature_bit[f].reg == reg)
 			bits |= 1u << feature_bit[f].bit;
-	}
 	return bits;
 }
 

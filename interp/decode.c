@@ -245,10 +245,8 @@ enum decode_result decode(struct decoder *d, uint32_t hflags, const uint8_t *byt
 	for (size_t i = 0; i < ARRAY_LEN(segment_prefix); i++)
 		if (z.attributes & segment_prefix[i].attribute)
 			out->seg = segment_prefix[i].seg;
-	out->fop = 0;
-	if (z.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (z.opcode & 0xf8) == 0xd8)
-		out->fop = (uint16_t)((z.opcode & 7) << 8 | z.raw.modrm.mod << 6 | z.raw.modrm.reg << 3 |
-				      z.raw.modrm.rm);
+	out->x87 = z.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (z.opcode & 0xf8) == 0xd8;
+	out->fop = (uint16_t)((z.opcode & 7) << 8 | z.raw.modrm.mod << 6 | z.raw.modrm.reg << 3 | z.raw.modrm.rm);
 	insn_operands(&z, ops, out);
 	insn_flags(&z, out);
 	/* MOVSXD r16, r/m16 extends nothing and reads no more than it keeps (SDM 2). */

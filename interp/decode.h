@@ -29,7 +29,8 @@ struct insn {
 	bool rip_rel;
 	bool lock, rep, repne, has_rex_w;
 	bool far;		/* RET, JMP, CALL: inter-segment */
-	uint16_t fop;		/* x87: low 3 bits of the opcode << 8 | ModRM; else 0 */
+	bool x87;		/* D8 to DF */
+	uint16_t fop;		/* of x87: low 3 bits of the opcode << 8 | ModRM */
 	int64_t disp;
 	uint64_t imm;		/* sign-extended; far pointers: sel << 32 | off */
 	uint32_t fl_read, fl_write;	/* arithmetic flags, as EFLAGS bits */

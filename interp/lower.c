@@ -618,12 +618,12 @@ static void lower_vector(struct ctx *c, op_fn *mmx, op_fn *xmm, op_fn *gpr)
 		c->op->base = in->o[0].kind;
 		c->op->index = in->o[1].kind;
 	}
-	c->op->imm = in->fop ? in->fop : (in->imm & 0xff) | (in->has_rex_w ? 1u << 8 : 0);
+	c->op->imm = in->x87 ? in->fop : (in->imm & 0xff) | (in->has_rex_w ? 1u << 8 : 0);
 	if (gpr && has_gpr)
 		c->op->fn = gpr;
 	else
 		c->op->fn = has_mmx && !has_xmm ? mmx : xmm;
-	if (in->fop)
+	if (in->x87)
 		c->op->fn = x87_handler(in->fop);
 }
 

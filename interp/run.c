@@ -345,18 +345,20 @@ static void listener_stored(void *self, gpa_t gpa, unsigned len, unsigned flags)
 int interp_create(struct interp **out, struct machine *m)
 {
 	struct interp *v = aligned_alloc(64, (sizeof(*v) + 63) & ~(size_t)63);
+	char why[128];
 	int err;
 
 	if (!v)
 		return -ENOMEM;
 	memset(v, 0, sizeof(*v));
 	v->m = m;
-	v->model = cpu_model_find(m->config ? m->config->cpu_model : NULL);
+	v->model = &v->own_model;
 	v->decoder = decoder_create();
 #ifdef DISPATCH_ROWS
 	v->threads = threads_create();
 #endif
-	err = v->model ? traces_create(&v->traces, m, v->threads) : -EINVAL;
+	err = cpu_model_parse(&v->own_model, m->config ? m->config->cpu_model : NULL, why, sizeof(why)) ?
+		traces_create(&v->traces, m, v->threads) : -EINVAL;
 	if (err || !v->decoder) {
 		decoder_destroy(v->decoder);
 		threads_destroy(v->threads);

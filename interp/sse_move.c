@@ -187,8 +187,8 @@ HANDLER(h_movdq2q)
 
 /* --- Byte-masked stores ------------------------------------------------------------------ */
 
-/* Faults for the whole operand, whatever the mask (an implementation may), then
- * stores the selected bytes one by one. The address is DS:rDI. */
+/* Faults for the whole operand, whichever bytes are chosen, and not at all if none is (both
+ * may be, SDM 2 MASKMOVQ); then stores them one by one. The address is DS:rDI. */
 static __attribute__((noinline)) void masked_store(struct interp *v, const struct op *op,
 						   const uint8_t *src, const uint8_t *mask,
 						   unsigned n)

@@ -862,7 +862,7 @@ START_TEST(cpu_models)
 	struct cpuid_regs r;
 
 	setup(0);
-	vm.model = cpu_model_find(NULL);
+	vm.model = cpu_model_find("hemi32");
 	model_cpuid(&vm, 0, 0, &r);
 	ck_assert_uint_eq(r.ebx, 0x756e6547);
 	ck_assert_uint_eq(r.edx, 0x49656e69);
@@ -874,8 +874,32 @@ START_TEST(cpu_models)
 	model_cpuid(&vm, 0x80000001, 0, &r);
 	ck_assert_uint_eq(r.edx, 1u << 20);
 	ck_assert_ptr_null(cpu_model_find("8086"));
-	for (unsigned i = 0; cpu_model_name(i); i++)
-		ck_assert_ptr_nonnull(cpu_model_find(cpu_model_name(i)));
+	for (unsigned i = 0; cpu_model_at(i); i++)
+		ck_assert_ptr_eq(cpu_model_find(cpu_model_at(i)->name), cpu_model_at(i));
+}
+END_TEST
+
+/* What a feature builds on comes and goes with it. */
+START_TEST(cpu_features)
+{
+	struct cpu_model m;
+	char why[128];
+
+	ck_assert(cpu_model_parse(&m, "pentium3,+SSE4_1", why, sizeof(why)));
+	ck_assert(cpu_model_has(&m, F_SSE41) && cpu_model_has(&m, F_SSSE3) && cpu_model_has(&m, F_SSE2));
+	ck_assert(!cpu_model_has(&m, F_SSE42));
+	ck_assert(cpu_model_parse(&m, "core2,-sse2,nx=off", why, sizeof(why)));
+	ck_assert(!cpu_model_has(&m, F_SSSE3) && !cpu_model_has(&m, F_LM) && !cpu_model_has(&m, F_NX));
+	ck_assert(cpu_model_has(&m, F_SSE) && cpu_model_has(&m, F_SYSCALL));
+	ck_assert(!cpu_model_has(cpu_model_find("pentium3"), F_SSE41));
+	for (unsigned i = 0; cpu_model_at(i); i++)
+		for (unsigned f = F_NONE + 1; f < F_NEVER; f++)
+			ck_assert(!cpu_model_has(cpu_model_at(i), f) || cpu_feature_name(f));
+	ck_assert(!cpu_model_parse(&m, "core2,+avx", why, sizeof(why)));
+	ck_assert_ptr_nonnull(strstr(why, "does not have 'avx'"));
+	ck_assert(!cpu_model_parse(&m, "core2,nx=maybe", why, sizeof(why)));
+	ck_assert(!cpu_model_parse(&m, "core2,", why, sizeof(why)));
+	ck_assert(!cpu_model_parse(&m, "", why, sizeof(why)));
 }
 END_TEST
 
@@ -921,6 +945,7 @@ int main(void)
 	tcase_add_test(t, io_permission);
 	tcase_add_test(t, control_registers);
 	tcase_add_test(t, cpu_models);
+	tcase_add_test(t, cpu_features);
 	tcase_add_test(t, double_faults);
 	suite_add_tcase(s, t);
 	return suite_run(s);

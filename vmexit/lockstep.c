@@ -103,6 +103,15 @@ static void cpu_put(struct vmm *vmm, const struct cpu *to)
 		interp_flush(vmm->interp);
 }
 
+/* An interrupt may come in between any two instructions of user code, and the return from it
+ * makes 0 of null selectors (SDM 2 IRET); under the direct engine every step is one. */
+static void as_after_interrupt(struct cpu *c)
+{
+	for (unsigned s = SEG_ES; s <= SEG_GS; s++)
+		if (s != SEG_CS && s != SEG_SS && c->seg[s].sel < 4)
+			c->seg[s].sel = 0;
+}
+
 void lockstep_one(struct vmm *vmm)
 {
 	static struct journal journal;
@@ -115,6 +124,7 @@ void lockstep_one(struct vmm *vmm)
 	char what[200];
 	bool differs;
 
+	as_after_interrupt(m->cpu);
 	before = *m->cpu;
 	k.n = fetch(m, &before, rip, bytes);
 	journal_begin(&m->mem, &journal);
