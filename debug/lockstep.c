@@ -11,12 +11,13 @@
 #include <string.h>
 
 #include "debug/disasm.h"
+#include "debug/newer.h"
 
 #define FL_NOT_CF (FL_OF | FL_SF | FL_AF | FL_PF)
 
 /* Undefined flags, and what else cannot be compared, by mnemonic. */
 enum { ANY_RESULT = 1, MAY_STOP = 2, PUSHES_TF = 4, UPPER_OPEN = 8, REPEATS = 16,
-       HOST_ONLY = 32, ROTATES = 64, MAY_STORE_NONE = 128 };
+       ROTATES = 32, MAY_STORE_NONE = 64 };
 static const struct rule { const char *name; uint32_t flags; unsigned how; } rules[] = {
 	{ "div", FL_ARITH, 0 }, { "idiv", FL_ARITH, 0 },
 	{ "daa", FL_OF, 0 }, { "das", FL_OF, 0 },
@@ -24,8 +25,6 @@ static const struct rule { const char *name; uint32_t flags; unsigned how; } rul
 	{ "aam", FL_OF | FL_AF | FL_CF, 0 }, { "aad", FL_OF | FL_AF | FL_CF, 0 },
 	{ "bt", FL_NOT_CF, 0 }, { "bts", FL_NOT_CF, 0 }, { "btr", FL_NOT_CF, 0 },
 	{ "btc", FL_NOT_CF, 0 },
-	/* Without the feature they are BSR and BSF. */
-	{ "lzcnt", 0, ANY_RESULT }, { "tzcnt", 0, ANY_RESULT },
 	{ "rol", FL_OF, ROTATES }, { "ror", FL_OF, ROTATES },
 	/* With an empty mask a processor may fault, or not. */
 	{ "maskmovq", 0, MAY_STORE_NONE }, { "maskmovdqu", 0, MAY_STORE_NONE },
@@ -43,13 +42,6 @@ static const struct rule { const char *name; uint32_t flags; unsigned how; } rul
 	{ "scasb", 0, REPEATS }, { "scasw", 0, REPEATS }, { "scasd", 0, REPEATS },
 	{ "scasq", 0, REPEATS }, { "cmpsb", 0, REPEATS }, { "cmpsw", 0, REPEATS },
 	{ "cmpsd", 0, REPEATS }, { "cmpsq", 0, REPEATS },
-	/* #UD to every model, but known to newer hosts, where it cannot be made to trap. */
-	{ "xabort", 0, HOST_ONLY }, { "xbegin", 0, HOST_ONLY }, { "xsave", 0, HOST_ONLY },
-	{ "xsaveopt", 0, HOST_ONLY }, { "xsavec", 0, HOST_ONLY }, { "xrstor", 0, HOST_ONLY },
-	{ "xsave64", 0, HOST_ONLY }, { "xsaveopt64", 0, HOST_ONLY }, { "xsavec64", 0, HOST_ONLY },
-	{ "xrstor64", 0, HOST_ONLY }, { "sha1rnds4", 0, HOST_ONLY }, { "sha1nexte", 0, HOST_ONLY },
-	{ "sha1msg1", 0, HOST_ONLY }, { "sha1msg2", 0, HOST_ONLY }, { "sha256rnds2", 0, HOST_ONLY },
-	{ "sha256msg1", 0, HOST_ONLY }, { "sha256msg2", 0, HOST_ONLY },
 	/* What only the guest's own tables and model can answer. */
 	{ "cpuid", 0, MAY_STOP }, { "xgetbv", 0, MAY_STOP }, { "rdpid", 0, MAY_STOP },
 	{ "sgdt", 0, ANY_RESULT | MAY_STOP }, { "sidt", 0, ANY_RESULT | MAY_STOP }, { "sldt", 0, ANY_RESULT | MAY_STOP },
@@ -76,16 +68,6 @@ static const struct rule *rule_for(const char *text)
 			return &rules[i];
 	}
 	return &none;
-}
-
-/* VEX and EVEX: no model has them, and nothing makes a host that has them trap. */
-static bool is_vector_encoded(const uint8_t *b, unsigned n, unsigned bits)
-{
-	static const uint8_t prefixes[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x67 };
-
-	while (n && memchr(prefixes, *b, sizeof(prefixes)))
-		b++, n--;
-	return n > 1 && (*b == 0xc4 || *b == 0xc5 || *b == 0x62) && (bits == 64 || b[1] >= 0xc0);
 }
 
 /* OF is defined for counts of 1 only. */
@@ -192,15 +174,15 @@ bool lockstep_differs(struct machine *m, const struct lockstep_case *k, char *wh
 	disasm(k->bytes, k->n, k->before->rip, code_bits(k->before), text, sizeof(text));
 	rule = rule_for(text);
 	if (k->ended == LOCKSTEP_DONE) {
-		if (k->interp->cpl != 3 && ((rule->how & HOST_ONLY) ||
-					    is_vector_encoded(k->bytes, k->n, code_bits(k->before))))
+		if (k->interp->cpl != 3 && newer_encoding(k->bytes, k->n, code_bits(k->before)))
+			return false;
+		/* A host that emulates an instruction may not look at segments, and steps on
+		 * over the next one. */
+		if ((rule->how & ANY_RESULT) && (rule->how & MAY_STOP))
 			return false;
 		if (k->interp->cpl != 3)
 			DIFFER("the interpreter left user mode, direct went on");
-		/* A host that emulates the instruction steps on over the next one. */
-		if ((rule->how & ANY_RESULT) && (rule->how & MAY_STOP))
-			return false;
-		if (rule->how & ANY_RESULT)
+		if ((rule->how & ANY_RESULT) || newer_meaning(k->bytes, k->n))
 			return k->interp->rip != k->direct->rip &&
 			       registers_differ(k->interp, k->direct, FL_ARITH, what, size);
 		bool midway = (rule->how & REPEATS) && k->interp->rip == k->before->rip;

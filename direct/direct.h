@@ -29,6 +29,7 @@ enum direct_exit_kind {
 struct direct_exit {
 	enum direct_exit_kind kind;
 	gva_t gva;
+	uint32_t vectors;	/* DEXIT_TRAP: which exceptions it may be, a bit each; 0: not known */
 	bool rip_known;
 	bool sysenter;	/* DEXIT_SYSCALL without rip_known: which of the two it was */
 	uint8_t segreg;

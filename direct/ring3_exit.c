@@ -108,6 +108,18 @@ static bool is_guarded(const struct space *s, gva_t at)
 	return false;
 }
 
+/* What Linux makes each signal of (arch/x86 traps): the exceptions behind one. */
+#define VECTORS_ILL	(1u << VEC_UD)
+#define VECTORS_FPE	(1u << VEC_DE | 1u << VEC_MF | 1u << VEC_XM)
+#define VECTORS_SEGV	(1u << VEC_GP | 1u << VEC_TS | 1u << VEC_OF | 1u << VEC_BR)
+#define VECTORS_BUS	(1u << VEC_SS | 1u << VEC_NP | 1u << VEC_AC)
+
+static void refused(struct direct_exit *x, uint32_t vectors)
+{
+	x->kind = DEXIT_TRAP;
+	x->vectors = vectors;
+}
+
 /* SIGTRAP: INT3 and INT1 are traps, an instruction breakpoint is a fault. */
 static void trap_stop(struct space *s, struct cpu *c, const siginfo_t *si,
 		      struct user_regs_struct *r, struct direct_exit *x)
@@ -167,7 +179,7 @@ static void protection_stop(struct space *s, const struct cpu *c, struct user_re
 	gva_t at = linear(c, r);
 	int last;
 
-	x->kind = DEXIT_TRAP;
+	refused(x, VECTORS_SEGV);
 	last = peek(s, at - 1);
 	if (last == 0xce && r->cs != HOST_CS64 && (r->eflags & FL_OF)) {
 		if (!opcode_faults(peek(s, at)))
@@ -200,7 +212,7 @@ static void signal_stop(struct space *s, struct cpu *c, int sig, struct user_reg
 
 	/* One ptrace request is a tenth of a crossing: none where it would not tell. */
 	if (sig == SIGILL || sig == SIGFPE) {
-		x->kind = DEXIT_TRAP;
+		refused(x, sig == SIGILL ? VECTORS_ILL : VECTORS_FPE);
 		return;
 	}
 	x->kind = DEXIT_KICK;
@@ -224,7 +236,7 @@ static void signal_stop(struct space *s, struct cpu *c, int sig, struct user_reg
 		if (si.si_code == BUS_ADRERR)
 			fault_stop(&si, x);
 		else if (si.si_code == BUS_ADRALN || si.si_code == SI_KERNEL)
-			x->kind = DEXIT_TRAP;	/* #AC; #SS */
+			refused(x, VECTORS_BUS);
 		else {	/* broken memory of the host */
 			x->kind = DEXIT_HOST;
 			x->err = -EIO;

@@ -154,10 +154,8 @@ static void insn_register(ZydisRegister r, unsigned bits, struct opnd *o)
 	}
 }
 
-static void insn_memory(const ZydisDecodedOperand *z, struct insn *out)
+static void insn_memory(const ZydisDecodedInstruction *z, const ZydisDecodedOperandMem *m, struct insn *out)
 {
-	const ZydisDecodedOperandMem *m = &z->mem;
-
 	out->rip_rel = m->base == ZYDIS_REGISTER_RIP || m->base == ZYDIS_REGISTER_EIP;
 	out->base = out->rip_rel ? R_ZERO : gpr_number(m->base);
 	out->index = gpr_number(m->index);
@@ -166,6 +164,12 @@ static void insn_memory(const ZydisDecodedOperand *z, struct insn *out)
 	out->seg = (uint8_t)ZydisRegisterGetId(m->segment);
 	if (m->segment == ZYDIS_REGISTER_NONE)
 		out->seg = SEG_DS;
+	/* No base but a displacement, whatever REX.B says (SDM 2 2.2.1.2); Zydis 4.0 makes R13D of
+	 * it under a 32-bit address size. */
+	if (z->attributes & ZYDIS_ATTRIB_HAS_SIB && z->raw.modrm.mod == 0 && z->raw.sib.base == 5) {
+		out->base = R_ZERO;
+		out->disp = z->raw.disp.value;
+	}
 }
 
 static void insn_operands(const ZydisDecodedInstruction *z, const ZydisDecodedOperand *ops,
@@ -187,7 +191,7 @@ static void insn_operands(const ZydisDecodedInstruction *z, const ZydisDecodedOp
 			break;
 		case ZYDIS_OPERAND_TYPE_MEMORY:
 			o->kind = OPD_MEM;
-			insn_memory(zo, out);
+			insn_memory(z, &zo->mem, out);
 			break;
 		case ZYDIS_OPERAND_TYPE_POINTER:
 			o->kind = OPD_FAR;

@@ -52,6 +52,7 @@ static bool step_direct(struct vmm *vmm, gva_t rip, enum lockstep_direct *ended)
 		vmm->engine->step(vmm->direct, space, vmm->m->cpu, &x);
 		vmm->crossings++;
 		vmm->reasons[x.kind]++;
+		vmm->lockstep.vectors = x.kind == DEXIT_TRAP ? x.vectors : 0;
 		switch (x.kind) {
 		case DEXIT_STEP:
 			*ended = LOCKSTEP_DONE;
@@ -66,6 +67,8 @@ static bool step_direct(struct vmm *vmm, gva_t rip, enum lockstep_direct *ended)
 			case SHADOW_RETRY:
 				continue;
 			case SHADOW_GUEST:
+				vmm->lockstep.vectors = 1u << VEC_PF;
+				vmm->lockstep.gva = x.gva;
 				*ended = LOCKSTEP_FAULTED;
 				return true;
 			case SHADOW_INTERPRET:
@@ -124,6 +127,7 @@ void lockstep_one(struct vmm *vmm)
 	char what[200];
 	bool differs;
 
+	vmm->lockstep.vectors = 0;
 	as_after_interrupt(m->cpu);
 	before = *m->cpu;
 	k.n = fetch(m, &before, rip, bytes);

@@ -22,7 +22,12 @@ enum power vmm_run(struct vmm *vmm);
 void vmm_flush(struct vmm *vmm);
 /* With --lockstep: at most n instructions of the user code that the vCPU is in. */
 void vmm_lockstep_steps(struct vmm *vmm, int64_t n);
-struct lockstep_counts { uint64_t compared, skipped, different; };
+struct lockstep_counts {
+	uint64_t compared, skipped, different;
+	/* Exceptions that the last instruction may have raised directly, a bit each; of #PF where. */
+	uint32_t vectors;
+	gva_t gva;
+};
 void vmm_lockstep_counts(const struct vmm *vmm, struct lockstep_counts *out);
 /* --lockstep: one line on stderr. */
 void vmm_lockstep_summary(const struct vmm *vmm);

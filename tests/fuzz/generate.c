@@ -259,6 +259,56 @@ void program_make(struct program *p, bool wide, uint64_t seed)
 			p->fpu.xmm[r].q[h] = any_double();
 }
 
+/* --- Noise --------------------------------------------------------------------------------- */
+
+#define SLOT	15u	/* the longest instruction */
+
+/* Prefixes, any opcode of any map, and an operand that mostly lies in the data. */
+static void put_opcode(uint8_t *p, bool wide)
+{
+	static const uint8_t prefixes[] = { 0x66, 0x67, 0xf2, 0xf3, 0x2e, 0x36, 0x3e, 0x26, 0x64, 0x65, 0xf0 };
+	unsigned n = 0, many = one_in(16) ? below(15) : one_in(2) ? 0 : below(3);
+
+	while (n < many)
+		p[n++] = prefixes[below(sizeof(prefixes))];
+	if (wide && one_in(2))
+		p[n++] = (uint8_t)(0x40 | below(16));
+	if (!one_in(4)) {
+		p[n++] = 0x0f;
+		if (one_in(3))
+			p[n++] = one_in(2) ? 0x38 : 0x3a;
+	}
+	p[n++] = (uint8_t)rnd();
+	put_modrm(p + n, wide, (unsigned)(rnd() & 0xff));
+}
+
+void program_make_noise(struct program *p, bool wide, uint64_t seed)
+{
+	unsigned end;
+
+	program_make(p, wide, seed);
+	self_modifying = false;
+	p->n = INSNS_MAX;
+	/* Now and then up to the end of the code, behind which nothing is mapped. */
+	p->entry = end = one_in(8) ? CODE_SIZE - INSNS_MAX * SLOT + below(SLOT) : 0x1000 - below(INSNS_MAX * SLOT);
+	for (unsigned i = 0; i < p->n; i++, end += SLOT) {
+		uint8_t slot[64];
+		unsigned kind = below(4);
+
+		p->at[i] = end;
+		for (unsigned k = 0; k < sizeof(slot); k++)
+			slot[k] = (uint8_t)rnd();
+		if (kind == 1 || kind == 2)
+			put_opcode(slot, wide);
+		if (kind == 3) {
+			insn_make(slot, wide);
+			slot[below(4)] ^= (uint8_t)(1u << below(8));
+		}
+		memcpy(p->code + end, slot, end + SLOT > CODE_SIZE ? CODE_SIZE - end : SLOT);
+	}
+	p->at[p->n] = end;
+}
+
 /* As a kernel would: the stores are seen by who holds code of these pages. */
 void program_load(struct guest *g, const struct program *p, bool code)
 {

@@ -8,7 +8,7 @@
 #define INSNS_MAX	50
 
 struct program {
-	uint8_t code[CODE_SIZE], data[DATA_SIZE];
+	uint8_t code[CODE_SIZE + 16], data[DATA_SIZE];
 	unsigned n, at[INSNS_MAX + 1];		/* instructions lie at code + at[i] */
 	unsigned entry;
 	uint64_t gpr[16];
@@ -18,6 +18,8 @@ struct program {
 
 /* A function of width and seed alone. */
 void program_make(struct program *p, bool wide, uint64_t seed);
+/* One whose instructions are n slots of 15 bytes, hardly ever what they seem. */
+void program_make_noise(struct program *p, bool wide, uint64_t seed);
 /* Into memory and registers; code false: it is there already. */
 void program_load(struct guest *g, const struct program *p, bool code);
 /* Offset of the instruction after the one at rip; 0: none. */

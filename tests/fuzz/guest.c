@@ -60,7 +60,7 @@ static void tables_make(struct guest *g)
 	put(g, GDT + 0x30, descriptor(0xa0fb, 0, 0xfffff), 8);
 	put(g, GDT + 0x40, descriptor(0x008b, TSS, 0x67), 8);
 	for (unsigned i = 0; i < 256; i++)
-		put(g, IDT + (g->wide ? 16 : 8) * i, 0x8e0000080000ull | 0x9000, 8);
+		put(g, IDT + (g->wide ? 16 : 8) * i, 0x8e0000080000ull | HANDLER(i), 8);
 	put(g, TSS + 4, STACK0, g->wide ? 8 : 4);
 	put(g, TSS + 0x66, 0xffff, 2);		/* no I/O permission map */
 	if (!g->wide)

@@ -19,6 +19,9 @@
 #define DATA_SIZE	0x4000u
 #define READ_GVA	(DATA_GVA + DATA_SIZE)
 
+/* Where the gate of an exception leads: there is no code. */
+#define HANDLER(vector)	(0x9000u + 8 * (vector))
+
 struct guest {
 	struct machine m;
 	struct config cfg;

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Encodings that a host may know and the guest's model need not. */
+#ifndef DEBUG_NEWER_H
+#define DEBUG_NEWER_H
+
+#include "machine/types.h"
+
+/* Is this one of those that came after SSE4.2, or an invalid one that processors are at
+ * liberty to find too long (over 15 bytes with its operand) before they find it invalid? */
+bool newer_encoding(const uint8_t *bytes, unsigned n, unsigned bits);
+
+/* REP BSF and REP BSR, which newer processors take for TZCNT and LZCNT. */
+bool newer_meaning(const uint8_t *bytes, unsigned n);
+
+#endif

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Any 15 bytes: they run on the interpreter as on the host's processor, or raise what
+ * it raises.
+ *
+ *   decode [--width 32|64] [--bare] [--seconds N | --count N] [--seed FIRST]
+ *
+ * A seed makes fifty such instructions (program_make_noise()), and a state that each of
+ * them starts from. --bare: the interpreter alone, supervisor code too, in every mode;
+ * nothing is compared, but nothing may crash it.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "debug/disasm.h"
+#include "debug/newer.h"
+#include "tests/fuzz/generate.h"
+
+static void show(const struct program *p, unsigned i, bool wide, uint64_t seed)
+{
+	const uint8_t *b = p->code + p->at[i];
+	char text[96] = "?";
+
+	disasm(b, 15, CODE_GVA + p->at[i], wide ? 64 : 32, text, sizeof(text));
+	fprintf(stderr, "decode: width %d, seed %" PRIu64 ", number %u:", wide ? 64 : 32, seed, i);
+	for (unsigned k = 0; k < 15 && p->at[i] + k < CODE_SIZE; k++)
+		fprintf(stderr, " %02x", b[k]);
+	fprintf(stderr, "  %s\n", text);
+}
+
+/* --- Compared ----------------------------------------------------------------------------- */
+
+#define BIT(vector)	(1u << (vector))
+#define ANY_ACCESS	(BIT(VEC_PF) | BIT(VEC_GP) | BIT(VEC_SS) | BIT(VEC_AC))
+
+/* The opcode behind prefixes, 0F?? for the second map. */
+static unsigned opcode(const uint8_t *b, bool wide)
+{
+	static const uint8_t prefixes[] = { 0x66, 0x67, 0xf2, 0xf3, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0xf0 };
+
+	for (unsigned i = 0; i < 14 && (memchr(prefixes, *b, sizeof(prefixes)) || (wide && (*b & 0xf0) == 0x40)); i++)
+		b++;
+	return *b == 0x0f ? 0x0f00u | b[1] : *b;
+}
+
+/* The interpreter raised `raised`, the host one of `host`: is the architecture open, or is
+ * the host not what answers? */
+static bool may_differ(const uint8_t *bytes, bool at_end, bool wide, uint32_t raised,
+		       const struct lockstep_counts *host)
+{
+	unsigned op = opcode(bytes, wide);
+
+	/* The host's kernel emulates them (UMIP), or is entered by them. */
+	if (op == 0x0f00 || op == 0x0f01 || op == 0x0f05 || op == 0x0f34)
+		return true;
+	if (raised == BIT(VEC_UD) && newer_encoding(bytes, 15, wide ? 64 : 32))
+		return true;
+	/* Of two operands that both fault, either may come first: MOVS, CMPS. */
+	if (op >= 0xa4 && op <= 0xa7 && (raised & ANY_ACCESS) && (host->vectors & ANY_ACCESS))
+		return true;
+	/* An invalid opcode whose operand is not there to be fetched. */
+	if (at_end && ((raised | host->vectors) & (BIT(VEC_UD) | BIT(VEC_PF))) == (BIT(VEC_UD) | BIT(VEC_PF)))
+		return true;
+	/* Across the end of a segment of 4 GiB (SDM 3A 5.3). */
+	if (!wide && (raised & (BIT(VEC_GP) | BIT(VEC_SS))) && host->vectors == BIT(VEC_PF) &&
+	    (host->gva >= 0xfffff000u || host->gva < PAGE_SIZE))
+		return true;
+	/* Misaligned, and not canonical by way of RBP or RSP. */
+	return wide && op >= 0x0f00 && raised == BIT(VEC_SS) && (host->vectors & BIT(VEC_GP));
+}
+
+/* The exception that the interpreter raised is one that the host may have meant. */
+static bool same_exception(struct guest *g, const struct program *p, unsigned i, uint64_t seed)
+{
+	struct lockstep_counts host;
+	unsigned vector = (unsigned)((g->m.cpu->rip - HANDLER(0)) / 8);
+	uint32_t raised = vector < 32 ? BIT(vector) : 0;
+
+	vmm_lockstep_counts(g->vmm, &host);
+	if (!host.vectors || (host.vectors & raised) ||
+	    may_differ(p->code + p->at[i], p->at[i] + 15 > CODE_SIZE, g->wide, raised, &host))
+		return true;
+	fprintf(stderr, "decode: exception %u; the host's is one of %#x (%" PRIx64 ")\n", vector,
+		host.vectors, host.gva);
+	show(p, i, g->wide, seed);
+	return false;
+}
+
+static unsigned compare(struct guest *g, uint64_t seed)
+{
+	static struct program p;
+	unsigned bad = 0;
+	struct cpu start;
+
+	program_make_noise(&p, g->wide, seed);
+	program_load(g, &p, true);
+	start = *g->m.cpu;
+	for (unsigned i = 0; i < p.n && g->m.power != POWER_HOST_FAILURE; i++) {
+		*g->m.cpu = start;
+		g->m.cpu->rip = CODE_GVA + p.at[i];
+		g->m.power = POWER_ON;
+		vmm_lockstep_steps(g->vmm, 1);
+		if (g->m.power == POWER_DIFFERENCE) {
+			show(&p, i, g->wide, seed);
+			bad++;
+		} else if (g->m.cpu->cpl == 0 && !same_exception(g, &p, i, seed)) {
+			bad++;
+		}
+	}
+	return bad;
+}
+
+/* --- The interpreter alone ------------------------------------------------------------------ */
+
+/* Any mode: real, protected, V86, compatibility, 64-bit; user or supervisor. */
+static void random_mode(struct guest *g, uint64_t seed)
+{
+	struct cpu *c = g->m.cpu;
+	unsigned bits = (unsigned)(seed * 0x9e3779b97f4a7c15ull >> 32);
+	bool wide_code = g->wide && bits & 1;
+
+	if (bits & 2) {
+		c->cpl = 0;
+		c->seg[SEG_CS].sel = 8;
+		c->seg[SEG_CS].attr = wide_code ? 0xa09b : 0xc09b;
+		c->seg[SEG_SS].sel = 0x10;
+		c->seg[SEG_SS].attr = 0xc093;
+	} else if (g->wide && !wide_code) {
+		c->seg[SEG_CS].sel = 0x23;
+		c->seg[SEG_CS].attr = 0xc0fb;
+	}
+	if (bits & 4 && !(c->seg[SEG_CS].attr & SEG_L))
+		c->seg[SEG_CS].attr &= (uint16_t)~SEG_D;
+	if (!g->wide && (bits & 0x18) == 0) {	/* real mode, code in a segment of its own */
+		c->cr0 &= ~(uint64_t)(CR0_PE | CR0_PG);
+		c->cpl = 0;
+		for (unsigned s = 0; s <= SEG_GS; s++)
+			c->seg[s] = (struct segment){ .sel = DATA_GVA >> 4 & 0xffff, .base = DATA_GVA,
+						      .limit = 0xffff, .attr = 0x93 };
+		c->seg[SEG_CS].base = CODE_GVA;
+	} else if (!g->wide && (bits & 0x18) == 8) {
+		c->eflags |= FL_VM;
+		for (unsigned s = 0; s <= SEG_GS; s++)
+			c->seg[s] = (struct segment){ .sel = 0xf000, .base = 0xf0000, .limit = 0xffff,
+						      .attr = 0xf3 };
+		c->seg[SEG_CS].base = CODE_GVA;
+	}
+}
+
+static void run_bare(struct guest *g, uint64_t seed)
+{
+	static struct program p;
+
+	program_make_noise(&p, g->wide, seed);
+	program_load(g, &p, true);
+	interp_flush(g->interp);
+	for (unsigned i = 0; i < p.n; i++) {
+		guest_reset(g);
+		memcpy(g->m.cpu->gpr, p.gpr, sizeof(p.gpr));
+		cpu_set_eflags(g->m.cpu, p.flags);
+		g->m.cpu->fpu = p.fpu;
+		random_mode(g, seed * INSNS_MAX + i);
+		g->m.cpu->rip = (g->m.cpu->seg[SEG_CS].base ? 0 : CODE_GVA) + p.at[i];
+		interp_flush(g->interp);
+		interp_run(g->interp, 20, RUN_UNTIL_USER);
+		interp_run(g->interp, 20, 0);
+	}
+}
+
+/* --- The command line ------------------------------------------------------------------------ */
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t seed = 1, count = 0, ran = 0, bad = 0, skipped = 0, compared = 0;
+	double seconds = 0, until;
+	struct lockstep_counts n;
+	static struct guest g;
+	unsigned width = 32;
+	bool bare = false;
+
+	for (int i = 1; i < argc; i++) {
+		const char *value = i + 1 < argc ? argv[i + 1] : "";
+
+		if (!strcmp(argv[i], "--bare")) {
+			bare = true;
+			continue;
+		}
+		if (!strcmp(argv[i], "--width"))
+			width = (unsigned)atoi(value);
+		else if (!strcmp(argv[i], "--seconds"))
+			seconds = atof(value);
+		else if (!strcmp(argv[i], "--count"))
+			count = strtoull(value, NULL, 0);
+		else if (!strcmp(argv[i], "--seed"))
+			seed = strtoull(value, NULL, 0);
+		else
+			width = 0;
+		i++;
+	}
+	if ((width != 32 && width != 64) || (!count && !(seconds > 0))) {
+		fprintf(stderr, "usage: decode [--width 32|64] [--bare] [--seconds N | --count N] [--seed FIRST]\n");
+		return 2;
+	}
+	/* A new guest for each: a shadow gives up on pages that change often. */
+	for (until = now() + seconds; (count ? ran < count : now() < until) && bad < 20; ran++, seed++) {
+		int r = bare ? guest_open_interp(&g, width == 64) : guest_open(&g, width == 64);
+
+		if (r)
+			return r;
+		if (bare) {
+			run_bare(&g, seed);
+		} else {
+			bad += compare(&g, seed);
+			vmm_lockstep_counts(g.vmm, &n);
+			compared += n.compared;
+			skipped += n.skipped;
+			bad += g.m.power == POWER_HOST_FAILURE;
+		}
+		guest_close(&g);
+	}
+	if (bare)
+		printf("%u-bit: %" PRIu64 " instructions\n", width, ran * INSNS_MAX);
+	else
+		printf("%u-bit: %" PRIu64 " instructions compared, %" PRIu64 " not comparable, %" PRIu64 " differ\n",
+		       width, compared, skipped, bad);
+	return bad || !ran || (!bare && !compared);
+}
