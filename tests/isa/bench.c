@@ -16,7 +16,13 @@
 #define GATES	0x5000u		/* 16 bytes a vector */
 #define TSS	0x7000u
 #define STACK0	0x9000u
+#define PDPT	0xa000u		/* 64-bit: PD is the PML4, PT has entries of 8 bytes */
+#define PDIR	0xb000u
 #define RAM	(4u << 20)
+/* Selectors: as 64-bit Linux has them where 64-bit code may read its own. */
+#define SEL_CODE(wide)	((wide) ? 0x33u : 0x1bu)
+#define SEL_DATA(wide)	((wide) ? 0x2bu : 0x23u)
+#define SEL_TSS(wide)	((wide) ? 0x40u : 0x28u)
 
 uint64_t isa_seed = 1;
 
@@ -40,34 +46,51 @@ static uint64_t descriptor(uint32_t base, uint32_t limit20, unsigned attr)
 	       (uint64_t)(base & 0xffffff) << 16 | (limit20 & 0xffff);
 }
 
+static void put_entry(struct bench *b, unsigned i, uint64_t entry)
+{
+	memcpy(b->m.mem.ram + PT + (b->wide ? 8 : 4) * i, &entry, b->wide ? 8 : 4);
+}
+
+/* What user code must not reach does not exist for it. */
+static void paging_make(struct bench *b)
+{
+	const unsigned all = PTE_P | PTE_W | PTE_U | 0x20;
+
+	put64(b, PD, (b->wide ? PDPT : PT) | all);
+	put64(b, PDPT, PDIR | all);
+	put64(b, PDIR, PT | all);
+	for (uint32_t gva = 0; gva < 0x200000; gva += PAGE_SIZE) {
+		unsigned bits = gva < 0x10000 ? PTE_P | PTE_W : 0;
+
+		if (gva - CODE_GVA < 0x2000)
+			bits = PTE_P | PTE_U;
+		else if (gva - DATA_GVA < DATA_SIZE)
+			bits = PTE_P | PTE_W | PTE_U;
+		put_entry(b, gva >> PAGE_SHIFT, bits ? gva | bits | 0x60 : 0);
+	}
+}
+
 static void tables_make(struct bench *b)
 {
-	uint32_t *pd = (uint32_t *)(b->m.mem.ram + PD), *pt = (uint32_t *)(b->m.mem.ram + PT);
+	const unsigned gate = b->wide ? 16 : 8;
 
-	pd[0] = PT | 7 | 0x20;
-	for (uint32_t i = 0; i < 1024; i++)
-		pt[i] = i << 12 | 3 | 0x60;
-	for (uint32_t gva = CODE_GVA; gva < CODE_GVA + 0x2000; gva += PAGE_SIZE)
-		pt[gva >> 12] = gva | 5 | 0x60;
-	for (uint32_t gva = DATA_GVA; gva < DATA_GVA + DATA_SIZE; gva += PAGE_SIZE)
-		pt[gva >> 12] = gva | 7 | 0x60;
-	for (uint32_t i = 0; i < 1024; i++)	/* what user code must not reach does not exist for it */
-		if (!(pt[i] & 4) && i >= 0x10)
-			pt[i] = 0;
-
-	put64(b, GDT + 0x08, descriptor(0, 0xfffff, 0xc09b));
+	paging_make(b);
+	put64(b, GDT + 0x08, descriptor(0, 0xfffff, b->wide ? 0xa09b : 0xc09b));
 	put64(b, GDT + 0x10, descriptor(0, 0xfffff, 0xc093));
 	put64(b, GDT + 0x18, descriptor(0, 0xfffff, 0xc0fb));
 	put64(b, GDT + 0x20, descriptor(0, 0xfffff, 0xc0f3));
-	put64(b, GDT + 0x28, descriptor(TSS, 0x67, 0x008b));
+	put64(b, GDT + (SEL_DATA(b->wide) & ~3u), descriptor(0, 0xfffff, 0xc0f3));
+	put64(b, GDT + (SEL_CODE(b->wide) & ~3u), descriptor(0, 0xfffff, b->wide ? 0xa0fb : 0xc0fb));
+	put64(b, GDT + SEL_TSS(b->wide), descriptor(TSS, 0x67, 0x008b));
 	for (uint32_t i = 0; i < 256; i++) {
 		uint32_t at = GATES + 16 * i;
 
-		put64(b, IDT + 8 * i, (uint64_t)(at & 0xffff0000u) << 32 | 0x8e0000000000ull |
+		put64(b, IDT + gate * i, (uint64_t)(at & 0xffff0000u) << 32 | 0x8e0000000000ull |
 		      0x08ull << 16 | (at & 0xffff));
 	}
-	memcpy(b->m.mem.ram + TSS + 4, &(uint32_t){ STACK0 }, 4);
-	memcpy(b->m.mem.ram + TSS + 8, &(uint32_t){ 0x10 }, 4);
+	memcpy(b->m.mem.ram + TSS + 4, &(uint64_t){ STACK0 }, b->wide ? 8 : 4);
+	if (!b->wide)
+		memcpy(b->m.mem.ram + TSS + 8, &(uint32_t){ 0x10 }, 4);
 }
 
 static void segment_set(struct segment *s, uint16_t sel, uint16_t attr)
@@ -81,21 +104,21 @@ void bench_user_state(const struct bench *b, struct cpu *c, uint32_t rip)
 	cpu_reset(c);
 	c->cr0 = CR0_PE | CR0_PG | CR0_ET | CR0_NE | CR0_WP | CR0_MP;
 	c->cr3 = PD;
-	c->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT;
+	c->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | (b->wide ? CR4_PAE : 0);
+	c->efer = b->wide ? EFER_LME | EFER_LMA : 0;
 	c->cpl = 3;
 	c->rip = rip;
 	cpu_set_eflags(c, FL_IF | FL_1);
-	segment_set(&c->seg[SEG_CS], 0x1b, 0xc0fb);
-	segment_set(&c->seg[SEG_SS], 0x23, 0xc0f3);
-	segment_set(&c->seg[SEG_DS], 0x23, 0xc0f3);
-	segment_set(&c->seg[SEG_ES], 0x23, 0xc0f3);
+	segment_set(&c->seg[SEG_CS], SEL_CODE(b->wide), b->wide ? 0xa0fb : 0xc0fb);
+	segment_set(&c->seg[SEG_SS], SEL_DATA(b->wide), 0xc0f3);
+	segment_set(&c->seg[SEG_DS], SEL_DATA(b->wide), 0xc0f3);
+	segment_set(&c->seg[SEG_ES], SEL_DATA(b->wide), 0xc0f3);
 	c->seg[SEG_FS] = c->seg[SEG_GS] = c->seg[SEG_LDTR] = (struct segment){ 0 };
-	c->seg[SEG_TR] = (struct segment){ .sel = 0x28, .attr = 0x008b, .limit = 0x67, .base = TSS };
-	c->gdtr = (struct dtable){ .base = GDT, .limit = 0x2f };
-	c->idtr = (struct dtable){ .base = IDT, .limit = 0x7ff };
+	c->seg[SEG_TR] = (struct segment){ .sel = SEL_TSS(b->wide), .attr = 0x008b, .limit = 0x67, .base = TSS };
+	c->gdtr = (struct dtable){ .base = GDT, .limit = 0x4f };
+	c->idtr = (struct dtable){ .base = IDT, .limit = 0xfff };
 	c->fpu.cw = 0x37f;
 	c->fpu.mxcsr = 0x1f80;
-	(void)b;
 }
 
 /* A branch may have made a loop: then the host never comes back by itself. */
@@ -120,7 +143,7 @@ static void ticks_start(void *engine)
 	setitimer(ITIMER_REAL, &it, NULL);
 }
 
-int bench_open(struct bench *b)
+int bench_open(struct bench *b, bool wide)
 {
 	const struct sink_op ops[] = {
 		{ CODE_GVA, 2, CODE_GVA, SINK_R | SINK_X },
@@ -130,9 +153,10 @@ int bench_open(struct bench *b)
 	int err;
 
 	memset(b, 0, sizeof(*b));
+	b->wide = wide;
 	b->cfg.memory = RAM;
 	b->cfg.serial = "none";
-	b->cfg.cpu_model = "x86-64-v2";
+	b->cfg.cpu_model = ISA_MODEL;
 	err = machine_create(&b->m, &b->cfg);
 	if (!err)
 		err = interp_create(&b->v, &b->m);
@@ -211,17 +235,18 @@ void bench_interp(struct bench *b, const struct state_all *in, bool repeated, st
 	out->fault_gva = 0;
 	out->page_fault = out->faulted = false;
 	if (c->cpl == 0) {	/* a fault was delivered: take the user state from its frame */
-		uint32_t frame[6];
-		unsigned skip;
+		uint64_t frame[5] = { 0 };	/* RIP, CS, flags, RSP, SS */
+		unsigned skip, size = b->wide ? 8 : 4;
 
 		out->vector = (int)((c->rip - GATES) / 16);
 		skip = (0x27d00u >> out->vector) & 1;	/* vectors with an error code */
-		memcpy(frame, b->m.mem.ram + (uint32_t)c->gpr[RSP] + 4 * skip, 5 * sizeof(*frame));
+		for (unsigned i = 0; i < 5; i++)
+			memcpy(&frame[i], b->m.mem.ram + c->gpr[RSP] + size * (skip + i), size);
 		out->faulted = true;
 		out->page_fault = out->vector == VEC_PF;
 		out->fault_gva = out->page_fault ? c->cr2 : 0;
 		out->s.cpu.rip = frame[0];
-		cpu_set_eflags(&out->s.cpu, frame[2] & ~FL_RF);
+		cpu_set_eflags(&out->s.cpu, (uint32_t)frame[2] & ~FL_RF);
 		out->s.cpu.gpr[RSP] = frame[3];
 		out->s.cpu.cpl = 3;
 	}
@@ -241,7 +266,7 @@ static bool fpu_differs(const struct fpu *h, const struct fpu *i, char *text, si
 			       h->st[k].q[0], i->st[k].w[4], i->st[k].q[0]);
 	if (h->mxcsr != i->mxcsr)
 		DIFFER("mxcsr host %x interp %x", h->mxcsr, i->mxcsr);
-	for (int k = 0; k < 8; k++)
+	for (int k = 0; k < 16; k++)
 		if (memcmp(h->xmm[k].b, i->xmm[k].b, 16))
 			DIFFER("xmm%d host %016" PRIx64 "%016" PRIx64 " interp %016" PRIx64 "%016" PRIx64, k,
 			       h->xmm[k].q[1], h->xmm[k].q[0], i->xmm[k].q[1], i->xmm[k].q[0]);
@@ -260,7 +285,7 @@ bool outcome_differs(const struct outcome *h, const struct outcome *i, uint32_t 
 		       a->rip, c->rip);
 	if (a->rip != c->rip)
 		DIFFER("rip host %" PRIx64 " interp %" PRIx64, a->rip, c->rip);
-	for (int k = 0; k < 8; k++)
+	for (int k = 0; k < 16; k++)
 		if (a->gpr[k] != c->gpr[k])
 			DIFFER("gpr %d host %" PRIx64 " interp %" PRIx64, k, a->gpr[k], c->gpr[k]);
 	if (fa != fc)

@@ -3,12 +3,13 @@
  * Every user-level instruction form, found by enumerating encodings (not listed by
  * hand), from random states, on the interpreter and on the host.
  *
- *   isa [--states N] [--seed S] [--part I/N] [--only OPCODE]
+ *   isa [--width 32|64] [--states N] [--seed S] [--part I/N] [--only OPCODE]
  *
  * --part takes every Nth form, so that processes can share the work; a form's states
  * are the same in any part. OPCODE is hexadecimal, with 100, 200, 300 added for the
  * maps 0F, 0F 38, 0F 3A. README has the rest.
  */
+#include <cpuid.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@
 /* A form: the encoding's fixed part, and what decodes as the same thing. */
 struct form {
 	uint8_t prefix, map, opcode;
+	int8_t rexw;		/* 64-bit code: REX.W; -1: it makes no difference */
 	int8_t reg;		/* ModRM.reg where it is part of the opcode, else -1 */
 	bool mem;
 	struct insn in;
@@ -33,87 +35,29 @@ struct form {
 static struct form forms[MAX_FORMS];
 static unsigned nforms;
 
-/* What cannot be compared one instruction at a time: system instructions (their own
- * tests), time, random numbers, and images that hold instruction pointers, which
- * processors save differently. */
-static const uint16_t excluded[] = {
-#define SYS(m, handler, end) M_##m,
-#include "interp/ops_sys.def"
-#undef SYS
-	M_RDRAND, M_RDSEED, M_STR_INS, M_STR_OUTS,
-	M_FNSAVE, M_FNSTENV, M_FLDENV, M_FRSTOR, M_FXSAVE, M_FXRSTOR,
-};
+/* --- What there is to compare --------------------------------------------------------- */
 
-/* Flags that SDM 2 leaves undefined and our C code does not take from the host. */
-static const struct { uint16_t mnem; uint32_t undefined; } undefined_flags[] = {
-	{ M_DIV, FL_ARITH }, { M_IDIV, FL_ARITH },
-	{ M_DAA, FL_OF }, { M_DAS, FL_OF },
-	{ M_AAA, FL_OF | FL_SF | FL_ZF | FL_PF }, { M_AAS, FL_OF | FL_SF | FL_ZF | FL_PF },
-	{ M_AAM, FL_OF | FL_AF | FL_CF }, { M_AAD, FL_OF | FL_AF | FL_CF },
-	{ M_BT, FL_OF | FL_SF | FL_AF | FL_PF }, { M_BTS, FL_OF | FL_SF | FL_AF | FL_PF },
-	{ M_BTR, FL_OF | FL_SF | FL_AF | FL_PF }, { M_BTC, FL_OF | FL_SF | FL_AF | FL_PF },
-	{ M_LZCNT, FL_OF | FL_SF | FL_AF | FL_PF }, { M_TZCNT, FL_OF | FL_SF | FL_AF | FL_PF },
-};
-
-static bool is_excluded(unsigned mnem)
+static bool host_has(unsigned feature)
 {
-	for (size_t i = 0; i < ARRAY_LEN(excluded); i++)
-		if (excluded[i] == mnem)
-			return true;
-	return mnem == M_INVALID;
-}
-
-static uint32_t flags_undefined(const struct insn *in)
-{
-	for (size_t i = 0; i < ARRAY_LEN(undefined_flags); i++)
-		if (undefined_flags[i].mnem == in->mnem)
-			return undefined_flags[i].undefined;
-	/* OF after a rotate by more than one: ours is that of a rotate by CL, and some of
-	 * Intel's processors leave it alone when the count is an immediate. A count of 0
-	 * changes no flag, and by one OF is defined (SDM 2 RCL/RCR/ROL/ROR). */
-	if ((in->mnem == M_ROL || in->mnem == M_ROR) && in->o[1].kind == OPD_IMM &&
-	    (in->imm & 31) > 1)
-		return FL_OF;
-	return 0;
-}
-
-/* D9 /2 /3, DB /1-/3 /7, DD /1-/3, DF /1-/3 /6 /7 of memory: what stores a number. The
- * environments (D9 /6, DD /6) and control and status words are not among them. */
-static bool is_x87_store(unsigned fop)
-{
-	static const uint8_t stores[8] = {
-		[1] = 0x0c, [3] = 0x8e, [5] = 0x0e, [7] = 0xce,
+	enum { EAX, EBX, ECX, EDX };
+	static const struct { uint32_t leaf; uint8_t reg, bit; } at[F_COUNT] = {
+#define FEATURE(id, name, leaf, reg, bit, have)	[F_##id] = { leaf, reg, bit },
+#include "interp/features.def"
+#undef FEATURE
 	};
+	uint32_t r[4] = { 0 };
 
-	return (fop & 0xc0) != 0xc0 && stores[fop >> 8 & 7] >> (fop >> 3 & 7) & 1;
+	if (feature == F_NONE)
+		return true;
+	__cpuid_count(at[feature].leaf, 0, r[EAX], r[EBX], r[ECX], r[EDX]);
+	return r[at[feature].reg] >> at[feature].bit & 1;
 }
 
-/*
- * What processors do differently when a memory access fails, or would: hides the
- * difference if it is one of these. Both ways are allowed; hemi's is named first.
- */
-static void settle_choices(const struct insn *in, struct outcome *host, struct outcome *interp)
-{
-	bool both = host->faulted && interp->faulted;
-	bool masked_store = in->mnem == M_MASKMOVQ || in->mnem == M_MASKMOVDQU;
-	bool mmx = false;
+static struct cpu_model model;
 
-	for (int i = 0; i < in->nopnd; i++)
-		mmx |= in->o[i].kind == OPD_MMX;
-	/* Which of two failing accesses is reported; the first byte stored, or the first of all. */
-	if (both && (in->mnem == M_STR_CMPS || masked_store || host->fault_gva >= 0xfffffff0u))
-		interp->page_fault = host->page_fault, interp->fault_gva = host->fault_gva;
-	/* The x87 state stays, or TOP became 0 or all registers valid before the access failed. */
-	if (both && mmx && !(host->s.cpu.fpu.sw & 0x3800))
-		interp->s.cpu.fpu.sw &= (uint16_t)~0x3800;
-	if (both && mmx && host->s.cpu.fpu.tags == 0xff)
-		interp->s.cpu.fpu.tags = 0xff;
-	/* An x87 store that an unmasked exception suppresses does not touch memory (Intel), or
-	 * its page fault comes first (AMD): an Intel host has no choice to settle. */
-	if (!__builtin_cpu_is("intel") && is_x87_store(in->fop) &&
-	    host->page_fault && !interp->faulted &&
-	    (interp->s.cpu.fpu.sw & ~interp->s.cpu.fpu.cw & 0x19))
-		*interp = *host;
+static uint32_t mode(const struct bench *b)
+{
+	return HF_PE | (b->wide ? HF_CS64 : HF_CS32 | HF_SS32);
 }
 
 /* --- Encodings ------------------------------------------------------------------- */
@@ -125,6 +69,8 @@ static unsigned encode_opcode(const struct form *f, uint8_t *p)
 
 	if (f->prefix)
 		p[n++] = f->prefix;
+	if (f->rexw > 0)
+		p[n++] = 0x48;
 	if (f->map)
 		p[n++] = 0x0f;
 	if (f->map == 2)
@@ -163,10 +109,10 @@ static void form_add(struct bench *b, const struct form *proto, int reg, bool me
 	/* [ebx+8], or a register other than the accumulator */
 	bytes[n] = (uint8_t)(mem ? 0x43 | reg << 3 : 0xc1 | reg << 3);
 	bytes[n + 1] = 8;
-	if (decode(b->decoder, HF_PE | HF_CS32 | HF_SS32, bytes, 15, &f.in) != DECODE_OK ||
+	if (decode(b->decoder, mode(b), bytes, 15, &f.in) != DECODE_OK ||
 	    is_excluded(f.in.mnem) || touches_system_register(&f.in))
 		return;
-	if (!cpu_model_has(cpu_model_find(b->cfg.cpu_model), f.in.feature))
+	if (!cpu_model_has(&model, f.in.feature) || !host_has(f.in.feature))
 		return;
 	/* Encodings that mean something else to newer processors than to the model:
 	 * REP BSF and REP BSR (TZCNT, LZCNT), and 0F 0D with a register. */
@@ -182,7 +128,10 @@ static void form_add(struct bench *b, const struct form *proto, int reg, bool me
 
 		if (g->prefix == f.prefix && g->map == f.map && g->opcode == f.opcode &&
 		    g->mem == f.mem && same_operands(&g->in, &f.in)) {
-			g->reg = -1;	/* ModRM.reg is an operand, or there is no ModRM */
+			if (g->reg != f.reg)
+				g->reg = -1;	/* ModRM.reg is an operand, or there is no ModRM */
+			if (g->rexw != f.rexw)
+				g->rexw = -1;
 			return;
 		}
 	}
@@ -206,24 +155,68 @@ static void forms_enumerate(struct bench *b)
 					continue;
 				if (map == 1 && (op == 0x38 || op == 0x3a))
 					continue;
-				for (int reg = 0; reg < 8; reg++) {
-					form_add(b, &f, reg, false);
-					form_add(b, &f, reg, true);
+				if (b->wide && map == 0 && (op & 0xf0) == 0x40)
+					continue;
+				for (int reg = 0; reg < 16; reg++) {
+					f.rexw = b->wide && reg >= 8;
+					if (reg >= 8 && !b->wide)
+						break;
+					form_add(b, &f, reg & 7, false);
+					form_add(b, &f, reg & 7, true);
 				}
 			}
 }
 
-/* A random encoding of the form at p; its length, or 0 if this try missed. */
-static unsigned form_encode(struct bench *b, const struct form *f, uint8_t *p, struct insn *in)
+/* What comes before the opcode in 64-bit code: REX, mostly. */
+static unsigned encode_rex(const struct form *f, uint8_t *p)
 {
-	static const uint8_t extra[] = { 0x2e, 0x36, 0x3e, 0x26, 0x67, 0xf0 };
+	unsigned w = f->rexw < 0 ? rnd_below(2) : (unsigned)f->rexw;
+
+	if (!w && rnd_below(4) == 0)
+		return 0;
+	p[0] = (uint8_t)(0x40 | w << 3 | rnd_below(8));
+	return 1;
+}
+
+static uint32_t near_data(void)
+{
+	return DATA_GVA + rnd_below(DATA_SIZE);
+}
+
+/* Displacements that mostly lead to the data; rip: about where the instruction ends. */
+static void aim(const struct bench *b, const struct form *f, uint8_t *p, unsigned modrm, uint32_t rip)
+{
+	bool sib = modrm >> 6 != 3 && (modrm & 7) == 4;
+	uint64_t to = near_data();
+
+	if (f->map == 0 && (f->opcode & 0xfc) == 0xa0)		/* moffs */
+		memcpy(p, &to, b->wide ? 8 : 4);
+	else if (modrm >> 6 == 2)
+		memcpy(p + 1 + sib, &(uint32_t){ rnd_below(256) - 128 }, 4);
+	else if (modrm >> 6 == 0 && (modrm & 7) == 5)
+		memcpy(p + 1, &(uint32_t){ (uint32_t)to - (b->wide ? rip : 0) }, 4);
+	else if (modrm >> 6 == 0 && sib && (p[1] & 7) == 5)
+		memcpy(p + 2, &to, 4);
+}
+
+/* A random encoding of the form at p, which will be at rip; its length, or 0 if this try missed. */
+static unsigned form_encode(struct bench *b, const struct form *f, uint8_t *p, uint32_t rip, struct insn *in)
+{
+	static const uint8_t extra[] = { 0x2e, 0x36, 0x3e, 0x26, 0x67, 0xf0, 0x64, 0x65 };
+	struct form plain = *f;
 	uint8_t bytes[24];
 	unsigned n = 0, modrm;
-	uint32_t disp;
 
 	if (rnd_below(16) == 0)
-		bytes[n++] = extra[rnd_below(ARRAY_LEN(extra))];
-	n += encode_opcode(f, bytes + n);
+		bytes[n++] = extra[rnd_below(b->wide ? 8 : 6)];
+	if (b->wide) {
+		plain.rexw = 0;
+		if (f->prefix)
+			bytes[n++] = f->prefix;
+		plain.prefix = 0;
+		n += encode_rex(f, bytes + n);
+	}
+	n += encode_opcode(&plain, bytes + n);
 	for (unsigned i = n; i < sizeof(bytes); i++)
 		bytes[i] = (uint8_t)rnd();
 	modrm = bytes[n];
@@ -231,97 +224,14 @@ static unsigned form_encode(struct bench *b, const struct form *f, uint8_t *p, s
 	if (f->reg >= 0)
 		modrm = (modrm & ~0x38u) | (unsigned)f->reg << 3;
 	bytes[n] = (uint8_t)modrm;
-	/* Keep displacements near the data. */
-	if (modrm >> 6 == 2) {
-		disp = (uint32_t)(rnd_below(256) - 128);
-		memcpy(bytes + n + 1 + ((modrm & 7) == 4), &disp, 4);
-	} else if (modrm >> 6 == 0 && (modrm & 7) == 5) {
-		disp = DATA_GVA + rnd_below(DATA_SIZE);
-		memcpy(bytes + n + 1, &disp, 4);
-	}
-	if (decode(b->decoder, HF_PE | HF_CS32 | HF_SS32, bytes, 15, in) != DECODE_OK ||
-	    !same_operands(in, &f->in))
+	aim(b, f, bytes + n, modrm, rip + n + 6);
+	if (decode(b->decoder, mode(b), bytes, 15, in) != DECODE_OK || !same_operands(in, &f->in))
 		return 0;
 	/* A branch into its own middle goes on there natively before it can be stopped. */
 	if (in->nopnd && in->o[0].kind == OPD_REL && -(uint32_t)in->imm - 1 < in->len)
 		return 0;
 	memcpy(p, bytes, in->len);
 	return in->len;
-}
-
-/* --- States ------------------------------------------------------------------------ */
-
-static uint32_t random_value(void)
-{
-	static const uint32_t special[] = { 0, 1, 2, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000, 0xffff, 0x10000,
-					    0x7fffffff, 0x80000000, 0xffffffff, 0xfffffffe };
-
-	switch (rnd_below(4)) {
-	case 0: return special[rnd_below(ARRAY_LEN(special))];
-	case 1: return rnd_below(64);
-	case 2: return DATA_GVA + 0x400 + rnd_below(DATA_SIZE - 0x800);
-	default: return (uint32_t)rnd();
-	}
-}
-
-/* 80-bit patterns of every class: zero, denormal, normal, infinity, NaNs, unsupported. */
-static void random_st(union fpreg *r)
-{
-	static const uint16_t exponents[] = { 0, 1, 0x3ffe, 0x3fff, 0x4000, 0x403e, 0x7ffe, 0x7fff };
-	static const uint64_t mantissas[] = { 0, 1, 1ull << 63, 3ull << 62, ~0ull, 1ull << 62 };
-
-	memset(r, 0, sizeof(*r));
-	r->q[0] = rnd_below(3) ? rnd() | 1ull << 63 : mantissas[rnd_below(ARRAY_LEN(mantissas))];
-	r->w[4] = (uint16_t)(rnd_below(2) ? 0x3fc0 + rnd_below(128) : exponents[rnd_below(ARRAY_LEN(exponents))]);
-	r->w[4] |= (uint16_t)(rnd() & 0x8000);
-}
-
-static uint64_t random_double(void)
-{
-	static const uint64_t special[] = { 0, 1ull << 63, 0x3ff0000000000000, 0x7ff0000000000000,
-		0xfff0000000000000, 0x7ff8000000000000, 0x7ff0000000000001, 1, 0x000fffffffffffff,
-		0x0010000000000000, 0x7fefffffffffffff, 0x41dfffffffc00000, 0xc1e0000000000000 };
-	static const uint32_t single[] = { 0, 0x80000000, 0x3f800000, 0x7f800000, 0xff800000, 0x7fc00000,
-		0x7f800001, 1, 0x007fffff, 0x00800000, 0x7f7fffff, 0x4effffff, 0xcf000000 };
-
-	switch (rnd_below(4)) {
-	case 0: return special[rnd_below(ARRAY_LEN(special))];
-	case 1: return (uint64_t)single[rnd_below(ARRAY_LEN(single))] << 32 | single[rnd_below(ARRAY_LEN(single))];
-	case 2: return (rnd() & 0x800fffffffffffffull) | (uint64_t)(0x3f0 + rnd_below(32)) << 52;
-	default: return rnd();
-	}
-}
-
-static void random_state(struct bench *b, struct state_all *s, const struct insn *in, uint32_t rip)
-{
-	struct cpu *c = &s->cpu;
-
-	bench_user_state(b, c, rip);
-	for (int r = 0; r < 8; r++)
-		c->gpr[r] = random_value();
-	if (rnd_below(8))
-		c->gpr[RSP] = DATA_GVA + 0x400 + rnd_below(DATA_SIZE - 0x800);
-	if (in->rep || in->repne) {
-		c->gpr[RCX] = rnd_below(40);
-		c->gpr[RSI] = DATA_GVA + 0x800 + rnd_below(0x1000);
-		c->gpr[RDI] = rnd_below(2) ? DATA_GVA + 0x800 + rnd_below(0x1000)
-					   : c->gpr[RSI] + rnd_below(64) - 32;
-	}
-	cpu_set_eflags(c, ((uint32_t)rnd() & (FL_ARITH | FL_DF)) | FL_IF | FL_1);
-	c->fpu.cw = (uint16_t)(0x40 | (rnd_below(4) ? 0x3f : rnd() & 0x3f) | (rnd() & 0xf00));
-	c->fpu.sw = (uint16_t)((rnd() & 0x7f00) & ~0x0000);
-	c->fpu.tags = (uint8_t)(rnd_below(3) ? 0xff : rnd());
-	c->fpu.mxcsr = (uint32_t)((rnd_below(4) ? 0x1f80 : rnd() & 0x1f80) | (rnd() & 0xe07f & (rnd_below(2) ? ~0u : 0xe000u)));
-	for (int r = 0; r < 8; r++) {
-		random_st(&c->fpu.st[r]);
-		for (int h = 0; h < 2; h++)
-			c->fpu.xmm[r].q[h] = random_double();
-	}
-	for (unsigned i = 0; i < DATA_SIZE; i += 8) {
-		uint64_t x = i & 64 ? random_double() : rnd();
-
-		memcpy(s->data + i, &x, 8);
-	}
 }
 
 /* --- The run ----------------------------------------------------------------------------- */
@@ -335,14 +245,14 @@ static void report(const struct form *f, const uint8_t *bytes, unsigned n, const
 
 	if (f->bad > 2 || reports++ >= MAX_REPORTS)
 		return;
-	disasm(bytes, n, CODE_GVA, 32, text, sizeof(text));
+	disasm(bytes, n, (uint32_t)s->cpu.rip, s->cpu.efer & EFER_LMA ? 64 : 32, text, sizeof(text));
 	printf("# ");
 	for (unsigned i = 0; i < n; i++)
 		printf("%02x", bytes[i]);
-	printf("  %s: %s\n#    eax %x ecx %x edx %x ebx %x esp %x ebp %x esi %x edi %x fl %x cw %x sw %x tags %x mxcsr %x\n",
-	       text, what, (unsigned)s->cpu.gpr[0], (unsigned)s->cpu.gpr[1], (unsigned)s->cpu.gpr[2],
-	       (unsigned)s->cpu.gpr[3], (unsigned)s->cpu.gpr[4], (unsigned)s->cpu.gpr[5],
-	       (unsigned)s->cpu.gpr[6], (unsigned)s->cpu.gpr[7], cpu_eflags(&s->cpu), s->cpu.fpu.cw,
+	printf("  %s: %s\n#   ", text, what);
+	for (int r = 0; r < 16; r++)
+		printf(" %" PRIx64, s->cpu.gpr[r]);
+	printf("\n#    fl %x cw %x sw %x tags %x mxcsr %x\n", cpu_eflags(&s->cpu), s->cpu.fpu.cw,
 	       s->cpu.fpu.sw, s->cpu.fpu.tags, s->cpu.fpu.mxcsr);
 }
 
@@ -357,7 +267,7 @@ static void form_run(struct bench *b, struct form *f, unsigned states)
 		char what[200];
 
 		memset(b->code + off, 0xcc, 16);
-		n = form_encode(b, f, b->code + off, &in);
+		n = form_encode(b, f, b->code + off, CODE_GVA + off, &in);
 		if (!n)
 			continue;
 		random_state(b, &s, &in, CODE_GVA + off);
@@ -384,7 +294,8 @@ static void form_run(struct bench *b, struct form *f, unsigned states)
 
 int main(int argc, char **argv)
 {
-	unsigned states = 1000, part = 1, parts = 1, bad = 0, thin = 0, ran = 0;
+	unsigned states = 1000, part = 1, parts = 1, bad = 0, thin = 0, ran = 0, width = 32;
+	char why[128];
 	uint64_t total = 0, seed = isa_seed;
 	struct bench b;
 	int only = -1, r;
@@ -392,6 +303,8 @@ int main(int argc, char **argv)
 	for (int i = 1; i + 1 < argc; i += 2) {
 		if (!strcmp(argv[i], "--states"))
 			states = (unsigned)atoi(argv[i + 1]);
+		else if (!strcmp(argv[i], "--width"))
+			width = (unsigned)atoi(argv[i + 1]);
 		else if (!strcmp(argv[i], "--seed"))
 			seed = strtoull(argv[i + 1], NULL, 0);
 		else if (!strcmp(argv[i], "--only"))
@@ -403,7 +316,12 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	r = bench_open(&b);
+	if (width != 32 && width != 64) {
+		fprintf(stderr, "isa: --width is 32 or 64\n");
+		return 2;
+	}
+	bug_on(!cpu_model_parse(&model, ISA_MODEL, why, sizeof(why)));
+	r = bench_open(&b, width == 64);
 	if (r)
 		return r;
 	memset(b.code, 0xcc, 2 * PAGE_SIZE);
@@ -420,11 +338,12 @@ int main(int argc, char **argv)
 		bad += f->bad != 0;
 		thin += f->good < states;
 		if (f->bad)
-			printf("DIFFERS prefix %02x map %u opcode %02x /%d %s: %u of %u\n", f->prefix, f->map,
-			       f->opcode, f->reg, f->mem ? "mem" : "reg", f->bad, f->good + f->faulted);
+			printf("DIFFERS prefix %02x map %u opcode %02x /%d%s %s: %u of %u\n", f->prefix, f->map,
+			       f->opcode, f->reg, f->rexw > 0 ? " REX.W" : "", f->mem ? "mem" : "reg", f->bad,
+			       f->good + f->faulted);
 	}
-	printf("%u forms, %" PRIu64 " states, %u forms differ, %u with fewer than %u unfaulted states\n",
-	       ran, total, bad, thin, states);
+	printf("%u-bit: %u forms, %" PRIu64 " states, %u forms differ, %u with fewer than %u unfaulted states\n",
+	       width, ran, total, bad, thin, states);
 	bench_close(&b);
 	return bad != 0;
 }

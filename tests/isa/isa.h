@@ -15,9 +15,13 @@
 #define DATA_GVA	0x110000u
 #define DATA_SIZE	0x2000u
 
+/* All that a host may have as well. */
+#define ISA_MODEL	"x86-64-v2,+aes,+pclmulqdq,+movbe"
+
 struct bench {
 	struct machine m;
 	struct config cfg;
+	bool wide;			/* 64-bit code */
 	struct interp *v;
 	void *direct;
 	struct sink sink;
@@ -43,9 +47,9 @@ struct outcome {
 };
 
 /* 0; 77 with a reason on stdout where the host cannot run ring3. */
-int bench_open(struct bench *b);
+int bench_open(struct bench *b, bool wide);
 void bench_close(struct bench *b);
-/* A user-mode state: flat 32-bit segments, FPU initialised, RIP = rip. */
+/* A user-mode state: flat segments, FPU initialised, RIP = rip. */
 void bench_user_state(const struct bench *b, struct cpu *c, uint32_t rip);
 /* Runs the one instruction at cpu.rip on either engine. repeated: a string instruction,
  * which the interpreter steps by iterations. */
@@ -54,6 +58,15 @@ void bench_interp(struct bench *b, const struct state_all *in, bool repeated, st
 /* The first difference as text, or false: none. fl_undefined: EFLAGS bits to ignore. */
 bool outcome_differs(const struct outcome *h, const struct outcome *i, uint32_t fl_undefined,
 		     char *text, size_t size);
+
+/* choices.c: mnemonics that cannot be compared one by one; flags that are undefined; and what
+ * processors do differently, which settle_choices() makes the same. */
+bool is_excluded(unsigned mnem);
+uint32_t flags_undefined(const struct insn *in);
+void settle_choices(const struct insn *in, struct outcome *host, struct outcome *interp);
+
+/* states.c */
+void random_state(struct bench *b, struct state_all *s, const struct insn *in, uint32_t rip);
 
 /* Deterministic random numbers. */
 extern uint64_t isa_seed;
