@@ -186,40 +186,29 @@ static int check_serial(const char *s)
 	return usage_error("--serial=%s: unknown; say stdio, file:NAME, pty or none", s);
 }
 
-static void cpu_help(void)
+static int cpu_help(void)
 {
-	const struct cpu_model *m;
-	unsigned width = 0;
+	const char *name, *what;
 
-	puts("CPU models for --cpu=MODEL[,+FEATURE|,-FEATURE]...");
-	for (unsigned i = 0; (m = cpu_model_at(i)); i++)
-		printf("  %-11s %u-bit%s%s%s\n", m->name, cpu_model_has(m, F_LM) ? 64u : 32u,
-		       m->brand ? ", " : "", m->brand ? m->brand : "", i ? "" : " (the default)");
-	puts("Features; what one builds on comes and goes with it:");
-	for (unsigned f = F_NONE + 1; f < F_NEVER; f++) {
-		const char *name = cpu_feature_name(f);
-
-		if (!name)
-			continue;
-		if (width + strlen(name) > 72) {
-			puts("");
-			width = 0;
-		}
-		width += (unsigned)printf("%s%s", width ? " " : "  ", name);
-	}
-	puts("");
+	puts("Models:");
+	for (unsigned i = 0; (name = cpu_model_name(i, &what)); i++)
+		printf("  %-14s %s\n", name, what);
+	puts("\nFeatures, added with ,+NAME or ,NAME=on, taken away with ,-NAME or ,NAME=off:");
+	for (unsigned i = 0; (name = cpu_feature_name(i, &what)); i++)
+		printf("  %-14s %s\n", name, what);
+	return EXIT_OK;
 }
 
 static int check_cpu(const char *s)
 {
-	struct cpu_model m;
-	char why[128];
+	struct cpu_model model;
+	char why[256];
 
-	if (!strcmp(s, "help") || !strcmp(s, "?")) {
-		cpu_help();
-		return EXIT_SUCCESS;
-	}
-	return cpu_model_parse(&m, s, why, sizeof(why)) ? OPTIONS_RUN : usage_error("--cpu=%s: %s", s, why);
+	if (!strcmp(s, "help") || !strcmp(s, "?"))
+		return cpu_help();
+	if (cpu_model_parse(&model, s, why, sizeof(why)))
+		return OPTIONS_RUN;
+	return usage_error("--cpu=%s: %s", s, why);
 }
 
 /* --- The command line ------------------------------------------------------------- */

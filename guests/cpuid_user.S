@@ -3,7 +3,7 @@
  * cpuid_user: ring 3 sees the same processor as ring 0. CPUID in all positions that make it hard to
  * catch: across a page end, six on a page, as bytes within other instructions
  * (which must do what they always did) and jumped into there, written at run
- * time; then RDTSCP, RDPID, XGETBV where there are any, and LSL of a selector
+ * time; then RDTSCP, RDPID, XGETBV, XSAVE where there are any, and LSL of a selector
  * that some hosts have (SDM 2A CPUID, LSL; 2B RDPID, RDTSCP; 2C XGETBV).
  *
  * Command line: strict=1 also compares SGDT, SIDT, SLDT, STR and SMSW.
@@ -45,6 +45,11 @@ kmain:
 	PRINT	"xgetbv without OSXSAVE:"
 	call	print_trap
 	PRINT	"\n"
+	mov	$u_xsave_ud, %eax
+	call	run_user
+	PRINT	"xsave without OSXSAVE:"
+	call	print_trap
+	PRINT	"\n"
 
 	mov	$1, %eax
 	cpuid
@@ -61,6 +66,7 @@ kmain:
 	mov	%eax, k_xcr0
 	movl	$1, k_xsave
 2:	ASK_USER "xgetbv", u_xgetbv
+	ASK_USER "xsave, xrstor", u_xsave
 
 	mov	$0x80000001, %eax
 	cpuid
@@ -302,6 +308,36 @@ u_xgetbv_ud:
 	cmp	%eax, k_xcr0
 	jne	bad
 	jmp	good
+
+/* Many states are asked for: those of XCR0 come, and nothing behind their area. */
+	.align	4096
+u_xsave:
+	cmpl	$0, k_xsave
+	je	good
+u_xsave_ud:
+	movl	$0, u_area		/* a fault of XSAVE itself would be the interpreter's */
+	movl	$0, u_area
+	mov	$0x2ff, %eax		/* what fits into a page: no AMX tiles */
+	xor	%edx, %edx
+	xsave	u_area
+	mov	k_xcr0, %eax
+	not	%eax
+	test	%eax, u_area + 512
+	jnz	bad
+	cmpl	$0, u_area + 516
+	jne	bad
+	mov	$576, %esi
+1:	cmpl	$0xa5a5a5a5, u_area(%esi)
+	jne	bad
+	add	$4, %esi
+	cmp	$4096, %esi
+	jb	1b
+	mov	$0x2ff, %eax
+	xrstor	u_area
+	jmp	good
+	.align	4096
+u_area:	.fill	576, 1, 0
+	.fill	4096 - 576, 1, 0xa5
 
 	.align	4096
 u_aux:	mov	$50, %esi

@@ -1,155 +1,299 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* CPU models by name, and features added to or taken from them. */
-#include <ctype.h>
+/*
+ * The CPU models and what --cpu makes of one: a row of cpu_models.def, features
+ * added and taken away, and the rules between them (features.def). It must never
+ * ask the host: the guest sees the same processor everywhere.
+ */
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "interp/cpu_model.h"
 
-#define HAS	true
-#define LACKS	false
-static const struct { const char *name; bool have; } features[F_COUNT] = {
-#define FEATURE(id, name, leaf, reg, bit, have)	[F_##id] = { name, have },
+#define DEFAULT_MODEL	0
+#define NEEDS_MAX	5
+#define NAME_MAX_	32
+
+enum kind { NO, YES, EXTRA };
+
+static const struct feature_row {
+	const char *name, *what;
+	uint8_t kind;
+	uint8_t needs[NEEDS_MAX];
+} features[F_COUNT] = {
+#define FEATURE(symbol, kind_, name_, leaf, reg, bit, what_, ...) [F_##symbol] = \
+	{ .name = name_, .what = what_, .kind = kind_, .needs = { __VA_ARGS__ } },
 #include "interp/features.def"
 #undef FEATURE
 };
 
-static const struct { uint8_t feature, on; } needs[] = {
-#define NEEDS(a, b)	{ F_##a, F_##b },
-#include "interp/feature_needs.def"
-#undef NEEDS
-};
-
-static struct row { struct cpu_model m; const uint8_t *features; unsigned n; } rows[] = {
-#define MODEL(name_, vendor_, brand_, family_, model_, stepping_, ...)				\
-	{ { .name = name_, .vendor = vendor_, .brand = brand_, .family = family_,		\
-	    .model = model_, .stepping = stepping_ },						\
-	  (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }) },
+static const struct model_row {
+	const char *what;
+	struct cpu_model identity;
+	unsigned nfeatures;
+	const uint8_t *features;
+} models[] = {
+#define MODEL(name_, what_, vendor_, brand_, family_, model_, stepping_, ...) \
+	{ .what = what_, \
+	  .identity = { .name = name_, .vendor = vendor_, .brand = brand_, .family = family_, \
+			.model = model_, .stepping = stepping_ }, \
+	  .nfeatures = sizeof((const uint8_t[]){ __VA_ARGS__ }), \
+	  .features = (const uint8_t[]){ __VA_ARGS__ } },
 #include "interp/cpu_models.def"
 #undef MODEL
 };
 
-static void feature_set(struct cpu_model *m, unsigned f, bool on)
-{
-	uint64_t bit = 1ull << (f % 64);
+/* Other names of the same: QEMU's, and those of /proc/cpuinfo. */
+static const struct { const char *alias, *name; } model_alias[] = {
+	{ "core2duo", "core2" },
+}, feature_alias[] = {
+	{ "cmpxchg8b", "cx8" }, { "cmpxchg16b", "cx16" }, { "pclmul", "pclmulqdq" },
+	{ "pni", "sse3" }, { "clfsh", "clflush" },
+	{ "clfl", "clflush" }, { "lahf", "lahf_lm" },
+	{ "constant_tsc", "invtsc" }, { "lzcnt", "abm" }, { "prefetchw", "3dnowprefetch" },
+};
 
-	if (cpu_model_has(m, f) == on)
-		return;
-	m->has[f / 64] = on ? m->has[f / 64] | bit : m->has[f / 64] & ~bit;
-	for (size_t i = 0; i < ARRAY_LEN(needs); i++) {
-		if (on && needs[i].feature == f)
-			feature_set(m, needs[i].on, true);
-		if (!on && needs[i].on == f)
-			feature_set(m, needs[i].feature, false);
+/* --- Names -------------------------------------------------------------------- */
+
+const char *cpu_model_name(unsigned i, const char **what)
+{
+	if (i >= ARRAY_LEN(models))
+		return NULL;
+	if (what)
+		*what = models[i].what;
+	return models[i].identity.name;
+}
+
+const char *cpu_feature_name(unsigned i, const char **what)
+{
+	for (unsigned f = 0; f < F_COUNT; f++) {
+		if (!features[f].name || features[f].kind == NO || i--)
+			continue;
+		*what = features[f].what;
+		return features[f].name;
 	}
-}
-
-static const struct cpu_model *row_model(struct row *r)
-{
-	for (unsigned i = 0; i < r->n; i++)
-		r->m.has[r->features[i] / 64] |= 1ull << (r->features[i] % 64);
-	return &r->m;
-}
-
-const struct cpu_model *cpu_model_at(unsigned i)
-{
-	return i < ARRAY_LEN(rows) ? row_model(&rows[i]) : NULL;
-}
-
-const char *cpu_feature_name(unsigned f)
-{
-	return features[f].have ? features[f].name : NULL;
-}
-
-/* sse4.1, sse4_1 and SSE41 are the same name. */
-static bool same_name(const char *a, const char *b, size_t n)
-{
-	for (;; a++) {
-		while (n && strchr("._-", *b))
-			b++, n--;
-		while (*a && strchr("._-", *a))
-			a++;
-		if (!*a || !n)
-			return !*a && !n;
-		if (tolower((unsigned char)*a) != tolower((unsigned char)*b))
-			return false;
-		b++, n--;
-	}
-}
-
-static struct row *row_find(const char *name, size_t n)
-{
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		if (same_name(rows[i].m.name, name, n))
-			return &rows[i];
 	return NULL;
 }
 
-const struct cpu_model *cpu_model_find(const char *name)
+static unsigned fold(char c)
 {
-	struct row *r = name ? row_find(name, strlen(name)) : &rows[0];
-
-	return r ? row_model(r) : NULL;
+	return c >= 'A' && c <= 'Z' ? (unsigned)c + 32u : (unsigned char)c;
 }
 
-static bool complain(char *why, size_t size, const char *what, const char *word, size_t n)
+/* sse4.1, sse4_1 and SSE41 are the same name. */
+static bool same_name(const char *a, const char *b)
 {
-	snprintf(why, size, "%s '%.*s'; --cpu=help lists what there is", what, (int)(n < 40 ? n : 40), word);
+	for (;; a++, b++) {
+		while (*a && strchr("._-", *a))
+			a++;
+		while (*b && strchr("._-", *b))
+			b++;
+		if (fold(*a) != fold(*b))
+			return false;
+		if (!*a)
+			return true;
+	}
+}
+
+static const struct model_row *model_row(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(model_alias); i++)
+		if (same_name(name, model_alias[i].alias))
+			name = model_alias[i].name;
+	for (size_t i = 0; i < ARRAY_LEN(models); i++)
+		if (same_name(name, models[i].identity.name))
+			return &models[i];
+	return NULL;
+}
+
+/* F_NONE: there is no such feature. */
+static unsigned feature_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(feature_alias); i++)
+		if (same_name(name, feature_alias[i].alias))
+			name = feature_alias[i].name;
+	for (unsigned f = 0; f < F_COUNT; f++)
+		if (features[f].name && same_name(name, features[f].name))
+			return f;
+	return F_NONE;
+}
+
+/* Letters to insert, drop or change (Levenshtein's distance); case does not count. */
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned row[NAME_MAX_ + 1], n = (unsigned)strlen(b);
+
+	if (n > NAME_MAX_)
+		return ~0u;
+	for (unsigned j = 0; j <= n; j++)
+		row[j] = j;
+	for (unsigned i = 0; a[i]; i++) {
+		unsigned corner = row[0];
+
+		row[0] = i + 1;
+		for (unsigned j = 1; j <= n; j++) {
+			unsigned change = corner + (fold(a[i]) != fold(b[j - 1]));
+			unsigned best = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
+
+			corner = row[j];
+			row[j] = change < best ? change : best;
+		}
+	}
+	return row[n];
+}
+
+/* The name that was probably meant, NULL: none is near. */
+static const char *nearest(const char *given, bool of_models)
+{
+	unsigned best = strlen(given) > 5 ? 3 : 2;
+	const char *found = NULL, *name, *what;
+
+	for (unsigned i = 0; (name = of_models ? cpu_model_name(i, &what)
+						: cpu_feature_name(i, &what)); i++) {
+		unsigned d = distance(given, name);
+
+		if (d < best) {
+			best = d;
+			found = name;
+		}
+	}
+	return found;
+}
+
+/* --- Sets of features ----------------------------------------------------------- */
+
+typedef uint64_t feature_set[(F_COUNT + 63) / 64];
+
+static bool set_has(const feature_set s, unsigned f) { return s[f / 64] >> (f % 64) & 1; }
+static void set_add(feature_set s, unsigned f) { s[f / 64] |= 1ull << (f % 64); }
+static void set_drop(feature_set s, unsigned f) { s[f / 64] &= ~(1ull << (f % 64)); }
+
+/* A feature of the set that lacks something, and what. F_NONE: there is none. */
+static unsigned lacking(const feature_set s, unsigned *what)
+{
+	for (unsigned f = F_NONE + 1; f < F_COUNT; f++)
+		for (unsigned i = 0; i < NEEDS_MAX && set_has(s, f); i++) {
+			*what = features[f].needs[i];
+			if (*what && !set_has(s, *what))
+				return f;
+		}
+	return F_NONE;
+}
+
+static void model_fill(const struct model_row *r, struct cpu_model *out)
+{
+	*out = r->identity;
+	for (unsigned i = 0; i < r->nfeatures; i++) {
+		if (r->features[i] != F_EVERY) {
+			set_add(out->has, r->features[i]);
+			continue;
+		}
+		for (unsigned f = 0; f < F_COUNT; f++)
+			if (features[f].kind == YES)
+				set_add(out->has, f);
+	}
+}
+
+/* --- The option -------------------------------------------------------------------- */
+
+static bool refuse(char *why, size_t size, const char *kind, const char *given, bool of_models)
+{
+	const char *near = nearest(given, of_models);
+
+	if (near)
+		snprintf(why, size, "unknown %s '%s'; did you mean %s? --cpu=help lists all",
+			 kind, given, near);
+	else
+		snprintf(why, size, "unknown %s '%s'; --cpu=help lists all", kind, given);
 	return false;
 }
 
-/* +NAME, -NAME, NAME=on, NAME=off, or NAME alone. */
-static bool change(struct cpu_model *m, const char *word, size_t n, char *why, size_t size)
+/* One word after a comma: +NAME, -NAME, NAME=on, NAME=off, or NAME alone. */
+static bool take_feature(char *word, feature_set on, feature_set off, char *why, size_t size)
 {
-	const char *name = word, *equals = memchr(word, '=', n);
-	size_t len = equals ? (size_t)(equals - word) : n;
-	bool on = true;
+	char *value = strchr(word, '='), sign = *word;
+	const char *name = word;
+	unsigned f;
+	bool add;
 
-	if (n && (*word == '+' || *word == '-')) {
-		on = *word == '+';
+	if ((sign == '+' || sign == '-') && !value) {
 		name++;
-		len--;
-		if (equals)
-			return complain(why, size, "cannot read", word, n);
-	} else if (equals) {
-		const char *v = equals + 1;
-		size_t left = n - len - 1;
+		add = sign == '+';
+	} else if (value && (!strcmp(value, "=on") || !strcmp(value, "=off"))) {
+		add = !strcmp(value, "=on");
+		*value = '\0';
+	} else if (*word && !value) {
+		add = true;
+	} else {
+		snprintf(why, size, "'%s': say +FEATURE, -FEATURE, FEATURE=on or FEATURE=off", word);
+		return false;
+	}
+	f = feature_find(name);
+	if (!f)
+		return refuse(why, size, "feature", name, false);
+	if (add && features[f].kind == NO) {
+		snprintf(why, size, "hemi does not implement %s (%s)", features[f].name,
+			 features[f].what);
+		return false;
+	}
+	/* As with QEMU the last word counts. */
+	set_add(add ? on : off, f);
+	set_drop(add ? off : on, f);
+	return true;
+}
 
-		on = left == 2 && !strncasecmp(v, "on", 2);
-		if (!on && !(left == 3 && !strncasecmp(v, "off", 3)))
-			return complain(why, size, "neither on nor off:", word, n);
+/* What was asked for, and what it needs; then whatever lacks something goes. */
+static bool settle(struct cpu_model *m, const feature_set on, const feature_set off, char *why,
+		   size_t size)
+{
+	feature_set want;
+	unsigned f, need;
+
+	memcpy(want, on, sizeof(want));
+	while ((f = lacking(want, &need))) {
+		if (set_has(off, need)) {
+			snprintf(why, size, "%s needs %s, which is taken away", features[f].name,
+				 features[need].name);
+			return false;
+		}
+		set_add(want, need);
 	}
-	for (unsigned f = F_NONE + 1; f < F_NEVER; f++) {
-		if (!len || !same_name(features[f].name, name, len))
-			continue;
-		if (on && !features[f].have)
-			return complain(why, size, "hemi does not have", name, len);
-		feature_set(m, f, on);
-		return true;
-	}
-	return complain(why, size, "no such feature:", name, len);
+	for (size_t i = 0; i < ARRAY_LEN(m->has); i++)
+		m->has[i] = (m->has[i] | want[i]) & ~off[i];
+	while ((f = lacking(m->has, &need)))
+		set_drop(m->has, f);
+	return true;
 }
 
 bool cpu_model_parse(struct cpu_model *m, const char *spec, char *why, size_t size)
 {
-	struct row *r = &rows[0];
-	size_t n;
+	feature_set on = { 0 }, off = { 0 };
+	const struct model_row *row;
+	char copy[512], *rest = copy, *word;
 
-	if (spec) {
-		n = strcspn(spec, ",");
-		r = row_find(spec, n);
-		if (!r)
-			return complain(why, size, "no such model:", spec, n);
-		spec += n;
+	if (!spec) {
+		model_fill(&models[DEFAULT_MODEL], m);
+		return true;
 	}
-	*m = *row_model(r);
-	while (spec && *spec == ',') {
-		spec++;
-		n = strcspn(spec, ",");
-		if (!change(m, spec, n, why, size))
+	if (strlen(spec) >= sizeof(copy)) {
+		snprintf(why, size, "too long");
+		return false;
+	}
+	strcpy(copy, spec);
+	word = strsep(&rest, ",");
+	row = model_row(word);
+	if (!row)
+		return refuse(why, size, "model", word, true);
+	model_fill(row, m);
+	while ((word = strsep(&rest, ",")))
+		if (!take_feature(word, on, off, why, size))
 			return false;
-		spec += n;
-	}
-	return true;
+	return settle(m, on, off, why, size);
+}
+
+const struct cpu_model *cpu_model_find(const char *spec)
+{
+	static struct cpu_model found[2];	/* the default one is asked for most often */
+	struct cpu_model *m = &found[spec != NULL];
+
+	return cpu_model_parse(m, spec, NULL, 0) ? m : NULL;
 }

@@ -10,10 +10,11 @@
 
 enum feature {
 	F_NONE,			/* every model has it */
-#define FEATURE(id, name, leaf, reg, bit, have)	F_##id,
+#define FEATURE(symbol, ...)	F_##symbol,
 #include "interp/features.def"
 #undef FEATURE
 	F_NEVER,		/* no model has it */
+	F_EVERY,		/* in a model's list: all that features.def calls YES */
 	F_COUNT
 };
 
@@ -23,22 +24,23 @@ struct cpu_model {
 	const char *brand;		/* up to 47 characters, NULL: no extended leaves */
 	uint16_t family, model;
 	uint8_t stepping;
-	uint64_t has[(F_COUNT + 63) / 64];	/* by enum feature */
+	uint64_t has[(F_COUNT + 63) / 64];	/* enum feature */
 };
 
 /*
- * A model as the user names it: MODEL[,+FEATURE|,-FEATURE|,FEATURE=on|,FEATURE=off]..., NULL
- * for the default. What a feature builds on comes and goes with it. False: why says what is
- * wrong with which word.
+ * spec: MODEL[,+FEATURE|-FEATURE|FEATURE=on|FEATURE=off]..., or NULL for the default
+ * model. What a feature asked for needs comes with it; what needs one taken away goes
+ * with it, unless it was asked for. NAME alone is NAME=on. false: why says in one line what is wrong.
  */
 bool cpu_model_parse(struct cpu_model *m, const char *spec, char *why, size_t size);
 
-/* One without changes: NULL if there is none of that name. */
-const struct cpu_model *cpu_model_find(const char *name);
-/* For lists: NULL after the last one. */
-const struct cpu_model *cpu_model_at(unsigned i);
-/* Name of a feature that hemi has; NULL for one that it lacks. f in F_NONE+1 ... F_NEVER-1. */
-const char *cpu_feature_name(unsigned f);
+/* The model that spec means, in place until the next call; NULL if there is none. */
+const struct cpu_model *cpu_model_find(const char *spec);
+
+/* Names for --cpu=help, with what each is: NULL after the last one. */
+const char *cpu_model_name(unsigned i, const char **what);
+/* Features that can be asked for; NULL after the last one. */
+const char *cpu_feature_name(unsigned i, const char **what);
 
 static inline bool cpu_model_has(const struct cpu_model *m, unsigned feature)
 {

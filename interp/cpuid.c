@@ -12,7 +12,7 @@
 enum reg { EAX, EBX, ECX, EDX };
 
 static const struct { uint32_t leaf; uint8_t reg, bit; } feature_bit[F_COUNT] = {
-#define FEATURE(id, name, leaf, reg, bit, have)	[F_##id] = { leaf, reg, bit },
+#define FEATURE(symbol, kind, name, leaf, reg, bit, ...)	[F_##symbol] = { leaf, reg, bit },
 #include "interp/features.def"
 #undef FEATURE
 };
@@ -26,8 +26,8 @@ static uint32_t features_of(const struct cpu_model *m, uint32_t leaf, enum reg r
 {
 	uint32_t bits = 0;
 
-	for (unsigned f = F_NONE + 1; f < F_NEVER; f++)
-		if (cpu_model_has(m, f) && feature_bit[f].leaf == leaf && feature_bit[f].reg == reg)
+	for (unsigned f = 0; f < F_COUNT; f++)
+		if (feature_bit[f].leaf == leaf && feature_bit[f].reg == reg && cpu_model_has(m, f))
 			bits |= 1u << feature_bit[f].bit;
 	return bits;
 }
@@ -51,6 +51,8 @@ static uint32_t word(const char *s, size_t at)
 
 static uint32_t leaf_max(const struct cpu_model *m)
 {
+	if (cpu_model_has(m, F_XSAVE))
+		return 0xd;
 	if (features_of(m, 7, EBX) || features_of(m, 7, ECX))
 		return 7;
 	return m->family >= 6 ? 2 : 1;
@@ -113,6 +115,14 @@ void model_cpuid(struct interp *v, uint32_t leaf, uint32_t sub, struct cpuid_reg
 		if (sub == 0) {
 			out->ebx = features_of(m, 7, EBX);
 			out->ecx = features_of(m, 7, ECX);
+		}
+		break;
+	case 0xd:	/* x87 and SSE state, in an area of the legacy region and a header */
+		if (sub == 0) {
+			out->eax = XCR0_X87 | XCR0_SSE;
+			out->ebx = out->ecx = XSAVE_SIZE;
+		} else if (sub == 1) {
+			out->eax = features_of(m, 0xd, EAX);
 		}
 		break;
 	case 0x80000000:

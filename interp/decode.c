@@ -64,8 +64,23 @@ static const struct { uint64_t attribute; uint8_t seg; } segment_prefix[] = {
 /* Which model feature an instruction-set extension needs. */
 static const uint8_t feature_of[ZYDIS_ISA_SET_MAX_VALUE + 1] = {
 #define ISA(set, feature)	[ZYDIS_ISA_SET_##set] = feature,
+#define ONE(m, feature)
+#define ONE64(m, feature)
 #include "interp/isa_sets.def"
 #undef ISA
+#undef ONE
+#undef ONE64
+};
+
+/* The same for single instructions: in all modes, and in 64-bit code. */
+static const uint8_t feature_of_one[ZYDIS_MNEMONIC_MAX_VALUE + 1][2] = {
+#define ISA(set, feature)
+#define ONE(m, feature)		[ZYDIS_MNEMONIC_##m] = { feature, feature },
+#define ONE64(m, feature)	[ZYDIS_MNEMONIC_##m] = { F_NONE, feature },
+#include "interp/isa_sets.def"
+#undef ISA
+#undef ONE
+#undef ONE64
 };
 
 struct decoder *decoder_create(void)
@@ -231,7 +246,9 @@ enum decode_result decode(struct decoder *d, uint32_t hflags, const uint8_t *byt
 		return DECODE_INVALID;
 
 	out->mnem = mnem_of[z.mnemonic];
-	out->feature = feature_of[z.meta.isa_set];
+	out->feature = feature_of_one[z.mnemonic][(hflags & HF_CS64) != 0];
+	if (!out->feature)
+		out->feature = feature_of[z.meta.isa_set];
 	out->len = z.length;
 	out->osize = z.operand_width / 8;
 	out->asize = z.address_width / 8;

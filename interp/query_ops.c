@@ -33,7 +33,6 @@ static uint64_t get_edx_eax(const struct interp *v)
 HANDLER(h_rdmsr)
 {
 	SYNC(v, op);
-	need_feature(v, F_MSR);
 	need_cpl0(v);
 	set_edx_eax(v, msr_read(v, (uint32_t)v->cpu.gpr[RCX]));
 	NEXT(v, op);
@@ -42,7 +41,6 @@ HANDLER(h_rdmsr)
 HANDLER(h_wrmsr)
 {
 	SYNC(v, op);
-	need_feature(v, F_MSR);
 	need_cpl0(v);
 	uint64_t efer = v->cpu.efer;
 
@@ -55,7 +53,6 @@ HANDLER(h_wrmsr)
 HANDLER(h_rdtsc)
 {
 	SYNC(v, op);
-	need_feature(v, F_TSC);
 	if ((v->cpu.cr4 & CR4_TSD) && v->cpu.cpl != 0)
 		raise_gp0(v);
 	set_edx_eax(v, tsc_read(v));
@@ -65,7 +62,6 @@ HANDLER(h_rdtsc)
 HANDLER(h_rdtscp)
 {
 	SYNC(v, op);
-	need_feature(v, F_RDTSCP);
 	if ((v->cpu.cr4 & CR4_TSD) && v->cpu.cpl != 0)
 		raise_gp0(v);
 	set_edx_eax(v, tsc_read(v));
@@ -76,7 +72,6 @@ HANDLER(h_rdtscp)
 HANDLER(h_rdpid)
 {
 	SYNC(v, op);
-	need_feature(v, F_RDPID);
 	reg_set(v, op->a, cpu_code64(&v->cpu) ? 8 : 4, v->cpu.msr_tsc_aux);
 	NEXT(v, op);
 }
@@ -85,7 +80,6 @@ HANDLER(h_rdpid)
 HANDLER(h_rdpmc)
 {
 	SYNC(v, op);
-	need_feature(v, F_MMX);
 	if (v->cpu.cpl != 0 && !(v->cpu.cr4 & CR4_PCE))
 		raise_gp0(v);
 	if ((uint32_t)v->cpu.gpr[RCX] > 1)
@@ -113,9 +107,10 @@ HANDLER(h_xsetbv)
 	if (!(v->cpu.cr4 & CR4_OSXSAVE))
 		raise_ud(v);
 	need_cpl0(v);
-	uint64_t val = get_edx_eax(v), known = model_has(v, F_AVX) ? 7 : 3;
+	uint64_t val = get_edx_eax(v);
 
-	if ((uint32_t)v->cpu.gpr[RCX] != 0 || !(val & 1) || (val & ~known) || (val & 6) == 4)
+	if ((uint32_t)v->cpu.gpr[RCX] != 0 || !(val & XCR0_X87) ||
+	    (val & ~(uint64_t)(XCR0_X87 | XCR0_SSE)))
 		raise_gp0(v);
 	v->cpu.xcr0 = val;
 	return resume_next(v, op);

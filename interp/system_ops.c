@@ -239,7 +239,6 @@ HANDLER(h_hlt)
 HANDLER(h_monitor)
 {
 	SYNC(v, op);
-	need_feature(v, F_MONITOR);
 	if (v->cpu.cpl != 0)
 		raise_ud(v);
 	if (v->cpu.gpr[RCX])
@@ -250,7 +249,6 @@ HANDLER(h_monitor)
 HANDLER(h_mwait)
 {
 	SYNC(v, op);
-	need_feature(v, F_MONITOR);
 	if (v->cpu.cpl != 0)
 		raise_ud(v);
 	if (v->cpu.gpr[RCX] & ~1ull)

@@ -20,11 +20,6 @@ static inline void need_protected(struct interp *v)
 	if (!cpu_protected(&v->cpu))
 		raise_ud(v);
 }
-static inline void need_feature(struct interp *v, unsigned feature)
-{
-	if (!model_has(v, feature))
-		raise_ud(v);
-}
 /* SGDT, SIDT, SLDT, STR, SMSW in user code. */
 static inline void need_no_umip(struct interp *v)
 {

@@ -135,7 +135,6 @@ void sysenter(struct interp *v)
 HANDLER(h_sysenter)
 {
 	SYNC(v, op);
-	need_feature(v, F_SEP);
 	sysenter(v);
 	return resume(v, op);
 }
@@ -148,7 +147,6 @@ HANDLER(h_sysexit)
 	uint64_t rip = c->gpr[RDX], rsp = c->gpr[RCX];
 
 	SYNC(v, op);
-	need_feature(v, F_SEP);
 	if (!(c->cr0 & CR0_PE) || !base || c->cpl != 0)
 		raise_gp0(v);
 	if (to64 && (!canonical(rip) || !canonical(rsp)))

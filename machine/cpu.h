@@ -73,6 +73,11 @@ enum vector { VEC_DE, VEC_DB, VEC_NMI, VEC_BP, VEC_OF, VEC_BR, VEC_UD, VEC_NM, V
 #define CR4_SMEP	0x100000u
 #define CR4_SMAP	0x200000u
 
+#define XCR0_X87	1u
+#define XCR0_SSE	2u
+/* An XSAVE area of these two, SDM 1 13.4: the image of FXSAVE and a header. */
+#define XSAVE_SIZE	576u
+
 #define EFER_SCE	0x001u
 #define EFER_LME	0x100u
 #define EFER_LMA	0x400u

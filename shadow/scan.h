@@ -14,7 +14,8 @@ enum scan_class {
 	SCAN_REX = 128,		/* 40-4F are prefixes: 64-bit code may run here */
 	SCAN_SYSCALL = 256,	/* in 32-bit code, and where the engine loses it */
 	SCAN_SYSENTER = 512,	/* where the engine loses it */
-	SCAN_DEFAULT = 63 | SCAN_SYSCALL | SCAN_SYSENTER,
+	SCAN_XSAVE = 1024,
+	SCAN_DEFAULT = 63 | SCAN_XSAVE | SCAN_SYSCALL | SCAN_SYSENTER,
 };
 
 #define SCAN_MAX	4	/* breakpoints of a processor */

@@ -62,11 +62,16 @@ START_TEST(test_rows)
 		scan(SCAN_DEFAULT & ~r->class, NULL);
 		ck_assert_uint_eq(out.hard + out.soft, 0);
 	}
-	/* The bits outside the mask are free, those inside are not. */
+	/* The bits outside the masks are free, those inside are not. */
 	for (unsigned b = 0; n == 3 && b < 256; b++) {
+		bool listed = false;
+
+		for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+			listed |= rows[i].class == r->class && !memcmp(rows[i].byte, r->byte, 2) &&
+				  (b & rows[i].mask) == rows[i].byte[2];
 		page_with(100, (const uint8_t []){ r->byte[0], r->byte[1], (uint8_t)b }, 3);
 		scan(r->class, NULL);
-		if ((b & r->mask) == r->byte[2])
+		if (listed)
 			ck_assert_uint_ge(out.hard, 1);
 		else if (r->class != SCAN_STRICT)
 			ck_assert_uint_eq(out.hard, 0);

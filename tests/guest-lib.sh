@@ -46,6 +46,7 @@ guest_start() {
 		[ -x "$HEMI" ] || skip "no $HEMI"
 		direct=${1#"${1%%-*}"} cpu=
 		[ "$2" = i386 ] || cpu=hemi64
+		cpu=${guest_cpu:-$cpu}
 		set -- "$HEMI" run --kernel "$3" --initrd "$4" --append "$5" --memory "$6" --engine "${1%%-*}" \
 			${cpu:+--cpu "$cpu"} ${direct:+--direct "${direct#-}"} --serial "file:$serial" ;;
 	esac

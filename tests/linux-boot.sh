@@ -1,15 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# linux-boot.sh KERNELROW ENGINE [TIMEOUT]: a packaged Debian kernel boots to our
+# linux-boot.sh KERNELROW ENGINE [TIMEOUT [CPU]]: a packaged Debian kernel boots to our
 # init, runs a few programs, and halts. What they print must be what is expected
 # here, and what the same programs print on the host. KERNELROW is a row of
 # guests/debian/fetch.sh.
 
 case ${1-} in
--h | --help | '') echo "usage: linux-boot.sh KERNELROW ENGINE [TIMEOUT]   (engines: hybrid, interp, tcg)"; exit 0 ;;
+-h | --help | '') echo "usage: linux-boot.sh KERNELROW ENGINE [TIMEOUT [CPU]]   (engines: hybrid, interp, tcg)"; exit 0 ;;
 esac
-row=$1 engine=${2-hybrid} timeout=${3-600}
+row=$1 engine=${2-hybrid} timeout=${3-600} guest_cpu=${4-}
 . "$(dirname "$0")/guest-lib.sh"
 
 case $row in
