@@ -11,7 +11,7 @@
 
 #define DEFAULT_MODEL	0
 #define NEEDS_MAX	5
-#define NAME_MAX_	32
+#define LONGEST_NAME	32
 
 enum kind { NO, YES, EXTRA };
 
@@ -120,9 +120,9 @@ static unsigned feature_find(const char *name)
 /* Letters to insert, drop or change (Levenshtein's distance); case does not count. */
 static unsigned distance(const char *a, const char *b)
 {
-	unsigned row[NAME_MAX_ + 1], n = (unsigned)strlen(b);
+	unsigned row[LONGEST_NAME + 1], n = (unsigned)strlen(b);
 
-	if (n > NAME_MAX_)
+	if (n > LONGEST_NAME)
 		return ~0u;
 	for (unsigned j = 0; j <= n; j++)
 		row[j] = j;

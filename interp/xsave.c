@@ -67,7 +67,8 @@ static uint64_t enter(struct interp *v, const struct op *op, unsigned access, ui
 }
 
 /* All that will be written is written, or nothing: a fault on the second page comes first. */
-static __attribute__((noinline)) void save(struct interp *v, const struct op *op, bool wide, bool opt)
+static __attribute__((noinline)) void save(struct interp *v, const struct op *op, bool wide,
+					   bool opt)
 {
 	const struct fpu *f = &v->cpu.fpu;
 	uint64_t rfbm, off = enter(v, op, ACC_WRITE, &rfbm), used = in_use(v), write, bv;

@@ -114,8 +114,12 @@ END_TEST
 
 /* --- Every form ------------------------------------------------------------------- */
 
-static const struct { const char *name; uint32_t hflags; ZydisMachineMode mode; ZydisStackWidth width; }
-modes[] = {
+static const struct {
+	const char *name;
+	uint32_t hflags;
+	ZydisMachineMode mode;
+	ZydisStackWidth width;
+} modes[] = {
 	{ "real", 0, ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16 },
 	{ "16", HF_PE, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16 },
 	{ "32", HF_PE | HF_CS32, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32 },
