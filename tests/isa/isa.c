@@ -41,7 +41,7 @@ static bool host_has(unsigned feature)
 {
 	enum { EAX, EBX, ECX, EDX };
 	static const struct { uint32_t leaf; uint8_t reg, bit; } at[F_COUNT] = {
-#define FEATURE(id, name, leaf, reg, bit, have)	[F_##id] = { leaf, reg, bit },
+#define FEATURE(id, kind, name, leaf, reg, bit, ...)	[F_##id] = { leaf, reg, bit },
 #include "interp/features.def"
 #undef FEATURE
 	};
@@ -49,7 +49,7 @@ static bool host_has(unsigned feature)
 
 	if (feature == F_NONE)
 		return true;
-	__cpuid_count(at[feature].leaf, 0, r[EAX], r[EBX], r[ECX], r[EDX]);
+	__cpuid_count(at[feature].leaf, at[feature].leaf == 0xd, r[EAX], r[EBX], r[ECX], r[EDX]);
 	return r[at[feature].reg] >> at[feature].bit & 1;
 }
 
