@@ -38,6 +38,7 @@ static const struct row {
 	ROW(COUNT, shadow, prefilled),
 	ROW(COUNT, shadow, unmapped),
 	ROW(COUNT, shadow, roots),
+	ROW(COUNT, shadow, moves),
 	ROW(COUNT, shadow, sink_calls),
 	ROW(COUNT, shadow, sink_ops),
 	ROW(COUNT, scanner, pages_scanned),

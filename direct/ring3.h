@@ -31,6 +31,7 @@
 #define STUBS_IDLE	8	/* kept for the next space_create */
 #define KICK_SIGNAL	SIGUSR1
 #define FXSAVE_SIZE	512
+#define STUB_SIZE	(2ull * PAGE_SIZE)	/* exchange and text */
 
 struct stub_req {
 	uint64_t nr, arg[6];
@@ -68,6 +69,7 @@ struct space {
 
 	pid_t pid;
 	int pidfd;			/* -1 where the host has none */
+	gva_t home;			/* exchange page; the text is the page behind it */
 	unsigned page;			/* of the exchange memfd */
 	struct xchg *x;
 	unsigned nreq, ndata;		/* queued in *x */
@@ -124,9 +126,11 @@ struct ring3 {
 };
 
 /* ring3_stub.c */
-/* A new process in *s, confined, stopped in STUB_TEXT with nothing mapped. -errno,
+/* A new process in *s, confined, stopped in its text with nothing else mapped. -errno,
  * and *what names the step that failed. */
 int stub_start(struct ring3 *e, struct space *s, const char **what);
+/* Where a stub could live. */
+gva_t stub_home(void);
 void stub_kill(struct space *s);	/* FPU state in it is lost: fpu_fetch() before */
 /* Queues a system call; stub_flush makes the stub do them in order. -errno of the
  * first that failed, *done (may be NULL) the number before it. */

@@ -42,7 +42,6 @@
 #define SEL_TI		4
 #define LDT_ENTRIES_MAX	8192
 #define SEG_AVL		0x1000
-#define USER_TOP	0x7ffffffff000ull
 
 static bool seg_null(const struct segment *g)
 {

@@ -55,7 +55,8 @@ static int space_empty(struct space *s)
 
 	if (s->dead)
 		return -ESRCH;
-	stub_queue(s, SYS_munmap, 0, STUB_XCHG, 0, 0, 0, 0);
+	stub_queue(s, SYS_munmap, 0, s->home, 0, 0, 0, 0);
+	stub_queue(s, SYS_munmap, s->home + STUB_SIZE, USER_TOP - s->home - STUB_SIZE, 0, 0, 0, 0);
 	err = stub_flush(s, NULL);
 	return err ? err : guard_set(s, NULL, 0);
 }
@@ -97,7 +98,7 @@ static int space_clear(void *engine, struct space *s)
 		return space_empty(s);
 	stub_kill(s);
 	seg_forget(s);
-	*s = (struct space){ .e = e };
+	*s = (struct space){ .e = e, .home = s->home };
 	err = stub_start(e, s, &what);
 	if (err) {
 		ring3_complain(e, what, err);
@@ -121,7 +122,8 @@ static void op_queue(struct space *s, const struct sink_op *op)
 	uint64_t len = op->pages << PAGE_SHIFT;
 	int prot = PROT_READ;
 
-	bug_on(op->gva >= STUB_XCHG || len > STUB_XCHG - op->gva);
+	bug_on(op->gva >= USER_TOP || len > USER_TOP - op->gva);
+	bug_on(op->gva < s->home + STUB_SIZE && s->home < op->gva + len);
 	if (!op->prot) {
 		stub_queue(s, SYS_munmap, op->gva, len, 0, 0, 0, 0);
 		return;
@@ -217,7 +219,27 @@ static gva_t space_floor(void *engine)
 static gva_t space_ceiling(void *engine)
 {
 	(void)engine;
-	return STUB_XCHG;
+	return USER_TOP;
+}
+
+static gva_t space_home(void *engine, const struct space *s, uint64_t *size)
+{
+	(void)engine;
+	*size = STUB_SIZE;
+	return s->home;
+}
+
+/* The process ends, as its filter knows its address; space_clear makes another. */
+static void space_move(void *engine, struct space *s)
+{
+	struct ring3 *e = engine;
+
+	if (e->fpu_owner == s) {
+		fpu_fetch(e);
+		e->fpu_owner = NULL;
+	}
+	stub_kill(s);
+	s->home = stub_home();
 }
 
 static unsigned space_needs_guard(void *engine)
@@ -239,6 +261,8 @@ struct sink ring3_sink(void *self)
 		.guard = space_guard,
 		.floor = space_floor,
 		.ceiling = space_ceiling,
+		.home = space_home,
+		.move = space_move,
 		.needs_guard = space_needs_guard,
 		.engine = self,
 	};

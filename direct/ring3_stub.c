@@ -31,12 +31,16 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define STUB_RUN	(STUB_TEXT + stub_at_batch)
+static gva_t text(const struct space *s)
+{
+	return s->home + STUB_TEXT_AT;
+}
 
 void ring3_complain(struct ring3 *e, const char *what, int err)
 {
@@ -120,7 +124,7 @@ static int spawn(struct ring3 *e, pid_t *pid, const char **what)
  * mmap only shared mappings of guest RAM at a given address. */
 static void install_filter(struct space *s)
 {
-	const uint64_t ip = STUB_TEXT + stub_at_return;
+	const uint64_t ip = text(s) + stub_at_return;
 #define LOAD(field)	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
 #define LOAD_HIGH(field) \
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field) + 4)
@@ -194,10 +198,12 @@ static int trap_cpuid(struct space *s)
 
 static int settle(struct space *s, const char **what)
 {
-	const uint64_t map[6] = { STUB_XCHG, PAGE_SIZE, PROT_READ | PROT_WRITE,
+	const uint64_t map[6] = { s->home, PAGE_SIZE, PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_FIXED, STUB_XCHG_FD, s->page * PAGE_SIZE };
 	const uint64_t move[6] = { STUB_LINK, PAGE_SIZE, PAGE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,
-		STUB_TEXT, 0 };
+		text(s), 0 };
+	const gva_t first = s->home < STUB_LINK ? s->home : STUB_LINK;
+	const gva_t second = s->home < STUB_LINK ? STUB_LINK : s->home;
 	struct user_regs_struct r = at_rest;
 	int status, err;
 	uint64_t rip;
@@ -217,12 +223,12 @@ static int settle(struct space *s, const char **what)
 		return err;
 
 	*what = "munmap in the stub";
-	stub_queue(s, SYS_munmap, 0, STUB_LINK, 0, 0, 0, 0);
-	stub_queue(s, SYS_munmap, STUB_LINK + PAGE_SIZE, STUB_XCHG - STUB_LINK - PAGE_SIZE, 0, 0, 0,
-		   0);
+	stub_queue(s, SYS_munmap, 0, first, 0, 0, 0, 0);
+	stub_queue(s, SYS_munmap, first + PAGE_SIZE, second - first - PAGE_SIZE, 0, 0, 0, 0);
+	stub_queue(s, SYS_munmap, second + PAGE_SIZE, USER_TOP - second - PAGE_SIZE, 0, 0, 0, 0);
 	stub_queue(s, SYS_close, STUB_XCHG_FD, 0, 0, 0, 0, 0);
 	r.rip = STUB_LINK + stub_at_batch;
-	r.rbx = STUB_XCHG, r.rbp = STUB_XCHG + s->nreq * STUB_REQ_SIZE;
+	r.rbx = s->home, r.rbp = s->home + s->nreq * STUB_REQ_SIZE;
 	s->nreq = 0;
 	if (ptrace(PTRACE_SETREGS, s->pid, NULL, &r) < 0)
 		return -errno;
@@ -265,6 +271,21 @@ static int take_page(struct ring3 *e)
 	return -EAGAIN;
 }
 
+/* Guest code should not find its own stub: a load there would not fault. With two pages in
+ * 16 thousand million it is not found by walking either. */
+gva_t stub_home(void)
+{
+	uint64_t random;
+	gva_t home;
+
+	do {
+		if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+			random = 0x1badb002;	/* a host without: any place will do, once */
+		home = STUB_LOW + (random % (STUB_HIGH - STUB_LOW - STUB_SIZE) & PAGE_MASK);
+	} while (home + STUB_SIZE >= STUB_LINK && home <= STUB_LINK + PAGE_SIZE);
+	return home;
+}
+
 int stub_start(struct ring3 *e, struct space *s, const char **what)
 {
 	int page = take_page(e), status, err;
@@ -276,6 +297,8 @@ int stub_start(struct ring3 *e, struct space *s, const char **what)
 	s->pidfd = -1;
 	s->dead = false;
 	s->nreq = s->ndata = 0;
+	if (!s->home)
+		s->home = stub_home();
 	err = spawn(e, &s->pid, what);
 	if (err)
 		return err;
@@ -380,7 +403,7 @@ uint64_t stub_data(struct space *s, const void *p, size_t n)
 	bug_on(at + n > sizeof(s->x->data));
 	memcpy(s->x->data + at, p, n);
 	s->ndata = (unsigned)((at + n + 7) & ~7ul);
-	return STUB_XCHG + offsetof(struct xchg, data) + at;
+	return s->home + offsetof(struct xchg, data) + at;
 }
 
 /* Runs a routine of the stub's page to its INT3. Kicks that arrive meanwhile are
@@ -403,7 +426,7 @@ static int routine(struct space *s, struct user_regs_struct *r)
 	err = stub_ptrace(s, PTRACE_GETREGS, NULL, r);
 	if (err)
 		return err;
-	return r->rip == STUB_TEXT + stub_at_done + 1 ? 0 : -EIO;
+	return r->rip == text(s) + stub_at_done + 1 ? 0 : -EIO;
 }
 
 int stub_flush(struct space *s, unsigned *done)
@@ -417,14 +440,14 @@ int stub_flush(struct space *s, unsigned *done)
 		*done = 0;
 	if (!n)
 		return 0;
-	r.rip = STUB_RUN;
-	r.rbx = STUB_XCHG;
-	r.rbp = STUB_XCHG + n * STUB_REQ_SIZE;
+	r.rip = text(s) + stub_at_batch;
+	r.rbx = s->home;
+	r.rbp = s->home + n * STUB_REQ_SIZE;
 	err = routine(s, &r);
 	if (err)
 		return err;
 	if (done)
-		*done = (unsigned)((r.rbx - STUB_XCHG) / STUB_REQ_SIZE);
+		*done = (unsigned)((r.rbx - s->home) / STUB_REQ_SIZE);
 	return r.rbx == r.rbp ? 0 : (int)r.rax;
 }
 
@@ -434,7 +457,7 @@ int stub_set_id(struct space *s, bool id)
 	struct user_regs_struct r = at_rest;
 	int err;
 
-	r.rip = STUB_TEXT + stub_at_flags;
+	r.rip = text(s) + stub_at_flags;
 	r.rsp = stub_data(s, &flags, sizeof(flags));
 	s->ndata = 0;
 	err = routine(s, &r);

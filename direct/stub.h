@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the monitor and the stub's assembly agree on. The stub is one page of
- * code and one exchange page, at the top of the 47-bit user space:
+ * code and one exchange page in the middle of what else are the guest's linear addresses:
  *
- *	0x7fffffffe000	text: stub.S, readable and executable
- *	0x7fffffffd000	exchange: requests, written by the monitor, read by the stub
- *	0 .. 		the guest's linear addresses
+ *	home + 0x1000	text: stub.S, readable and executable
+ *	home		exchange: requests, written by the monitor, read by the stub
+ *
+ * Home is a random page of a window that systems leave empty (stacks and libraries are
+ * at the top, programs at the bottom), and another one once the guest wants that page.
  */
 #ifndef DIRECT_STUB_H
 #define DIRECT_STUB_H
@@ -17,8 +19,10 @@
 #endif
 
 #define STUB_LINK	STUB_ADDR(0x200000000000) /* where execve puts the text at first */
-#define STUB_TEXT	STUB_ADDR(0x7fffffffe000)
-#define STUB_XCHG	STUB_ADDR(0x7fffffffd000) /* end of what a guest can have mapped */
+#define STUB_LOW	STUB_ADDR(0x100000000000) /* the window of homes */
+#define STUB_HIGH	STUB_ADDR(0x500000000000)
+#define USER_TOP	STUB_ADDR(0x7ffffffff000) /* of a host process with 4-level tables */
+#define STUB_TEXT_AT	0x1000		/* from home */
 #define STUB_RAM_FD	0		/* guest RAM, the only descriptor that stays */
 #define STUB_IMAGE_FD	1		/* closed by execve */
 #define STUB_XCHG_FD	2		/* closed when the exchange page is mapped */

@@ -40,6 +40,10 @@ struct sink {
 	/* Lowest and highest+1 guest address that can be mapped at all. */
 	gva_t (*floor)(void *engine);
 	gva_t (*ceiling)(void *engine);
+	/* The engine's own pages in the space, which cannot be mapped. NULL: it has none. */
+	gva_t (*home)(void *engine, const struct space *, uint64_t *size);
+	/* Other ones. The space must be cleared before anything else is done with it. */
+	void (*move)(void *engine, struct space *);
 	unsigned (*needs_guard)(void *engine);	/* SINK_GUARD_* */
 	void *engine;
 };

@@ -27,6 +27,35 @@ static void abandon(struct shadow *s, struct root *r)
 	r->all_stale = true;
 }
 
+#define MOVES_MAX	16
+
+/*
+ * The engine lives in the address space too (sink.h). Where the guest's tables map one of
+ * its pages for user code, that code would see the engine's instead and not even fault, so the
+ * engine moves. False: wherever it would go, the guest is there already.
+ */
+static bool engine_placed(struct shadow *s, struct root *r)
+{
+	uint64_t size;
+	struct walk w;
+
+	if (!s->sink.home || !(s->m->cpu->efer & EFER_LMA))
+		return true;
+	for (unsigned i = 0; i < MOVES_MAX; i++) {
+		gva_t home = s->sink.home(s->sink.engine, r->space, &size);
+		bool wanted = false;
+
+		for (gva_t at = home; at < home + size; at += PAGE_SIZE)
+			wanted |= !paging_walk(&s->m->mem, s->m->cpu, at, &w) && w.user;
+		if (!wanted)
+			return true;
+		s->counts.moves++;
+		s->sink.move(s->sink.engine, r->space);
+		r->all_stale = true;
+	}
+	return false;
+}
+
 struct space *shadow_enter(struct shadow *s, int *err)
 {
 	struct root *r = root_get(s, err);
@@ -34,6 +63,8 @@ struct space *shadow_enter(struct shadow *s, int *err)
 	if (!r)
 		return NULL;
 	s->current = r;
+	if (!engine_placed(s, r))
+		return NULL;
 	*err = track_drain(s);
 	if (!*err)
 		*err = finish(s, r);

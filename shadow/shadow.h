@@ -26,7 +26,7 @@ void shadow_set_decoder(struct shadow *s, insn_length_fn *length, void *arg);
 void shadow_flush(struct shadow *s);
 
 /* The address space for the vCPU's CR3 and paging mode, brought up to date. NULL and
- * *err = -errno on a host failure. */
+ * *err = -errno on a host failure, 0 if this space has no room for the engine. */
 struct space *shadow_enter(struct shadow *s, int *err);
 
 enum shadow_answer {
@@ -42,6 +42,7 @@ enum shadow_answer shadow_fault(struct shadow *s, gva_t gva, gva_t rip, int *err
 struct shadow_counts {
 	uint64_t fills, true_faults, hidden_faults, ad_faults, table_writes, code_writes;
 	uint64_t prefilled, unmapped, roots, evictions, sink_calls, sink_ops;
+	uint64_t moves;		/* of the engine's own pages, out of the guest's way */
 	uint64_t pages_scanned, pages_refused, guards, guard_evictions, flips;
 };
 void shadow_counts(const struct shadow *s, struct shadow_counts *out);

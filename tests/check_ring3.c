@@ -520,6 +520,28 @@ START_TEST(code64)
 }
 END_TEST
 
+/* The engine's own pages go elsewhere, and what was there is the guest's. */
+START_TEST(home_moves)
+{
+	uint64_t size;
+	gva_t home = sink.home(sink.engine, space, &size);
+
+	user64();
+	for (gva_t at = home; at < home + size; at += PAGE_SIZE) {
+		sink.move(sink.engine, space);
+		ck_assert_uint_ne(sink.home(sink.engine, space, &size), home);
+		ck_assert_int_eq(sink.space_clear(sink.engine, space), 0);
+		space_fill();
+		map_at(at, DATA_RAM, 1, SINK_R | SINK_W);
+		c.gpr[RBX] = at + 24;
+		c.gpr[RCX]++;
+		RUN(0x48, 0x89, 0x1b, 0x0f, 0x05);	/* mov %rbx, (%rbx); syscall */
+		EXPECT(DEXIT_SYSCALL, 3);
+		ck_assert_uint_eq(data32(24), (uint32_t)c.gpr[RBX]);
+	}
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("ring3");
@@ -544,6 +566,7 @@ static Suite *suite(void)
 	tcase_add_test(t, tsc_traps_when_it_must);
 	tcase_add_test(t, cpuid_traps_or_is_guarded);
 	tcase_add_test(t, code64);
+	tcase_add_test(t, home_moves);
 	suite_add_tcase(s, t);
 	return s;
 }

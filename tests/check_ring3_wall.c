@@ -66,14 +66,14 @@ START_TEST(stub_code_has_no_effect)
 		stub_at_return, 0 };
 
 	for (unsigned i = 0; i < ARRAY_LEN(at); i++) {
-		uint64_t to = STUB_TEXT + at[i];
+		uint64_t to = (space->home + STUB_TEXT_AT) + at[i];
 
 		user64();
 		c.gpr[RAX] = calls64[_i];
 		c.gpr[RDI] = CODE;
 		c.gpr[RSI] = 0x1000;
-		c.gpr[RBX] = STUB_XCHG;
-		c.gpr[RBP] = STUB_XCHG + STUB_REQ_SIZE;
+		c.gpr[RBX] = space->home;
+		c.gpr[RBP] = space->home + STUB_REQ_SIZE;
 		c.gpr[RCX] = to;
 		RUN(0xff, 0xe1);	/* jmp rcx */
 		ck_assert_int_ne(x.kind, DEXIT_HOST);
@@ -174,7 +174,7 @@ END_TEST
 START_TEST(exchange_page_is_worthless)
 {
 	user64();
-	c.gpr[RDI] = STUB_XCHG;
+	c.gpr[RDI] = space->home;
 	c.gpr[RAX] = 0x3c;
 	c.gpr[RCX] = 0x1000;
 	RUN(0xf3, 0xaa, 0x0f, 0x05);	/* rep stosb; syscall */
@@ -210,7 +210,7 @@ static int resume_unguarded(uint64_t rip, uint64_t nr, uint64_t flags)
 
 START_TEST(filter_alone)
 {
-	const uint64_t call = STUB_TEXT + stub_at_syscall;
+	const uint64_t call = (space->home + STUB_TEXT_AT) + stub_at_syscall;
 	const uint64_t shared = MAP_SHARED | MAP_FIXED;
 
 	PLACE(0x0f, 0x05, 0x0f, 0x0b);
@@ -257,9 +257,9 @@ static void check_maps(void)
 				break;
 		ck_assert_msg(i < ARRAY_LEN(mappings), "stub maps %s", line);
 		if (i == 1)
-			ck_assert(from == STUB_XCHG && to == from + PAGE_SIZE && prot[2] == '-');
+			ck_assert(from == space->home && to == from + PAGE_SIZE && prot[2] == '-');
 		if (i == 2)
-			ck_assert(from == STUB_TEXT && to == from + PAGE_SIZE && prot[1] == '-');
+			ck_assert(from == (space->home + STUB_TEXT_AT) && to == from + PAGE_SIZE && prot[1] == '-');
 		ck_assert(i == 0 || !seen[i]);
 		seen[i] = true;
 	}

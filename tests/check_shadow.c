@@ -30,6 +30,14 @@ static void two_level(unsigned n)
 
 #define AT(i)	(0x400000ull + (gva_t)(i) * PAGE_SIZE)
 
+static void four_level(gva_t gva)
+{
+	cpu_mode(PAGING_4LEVEL);
+	for (unsigned i = 0; i < 3; i++)
+		put(PT(i), gva >> (39 - 9 * i) & 511, PT(i + 1) | RW);
+	cpu_cr3(PT(0));
+}
+
 /* --- What is promised --------------------------------------------------------------- */
 
 START_TEST(test_fed)
@@ -62,6 +70,40 @@ START_TEST(test_fed)
 	ck_assert_int_eq(user_access(AT(6), ACC_WRITE), SHADOW_RETRY);
 	ck_assert_uint_eq(phys_read(&machine.mem, PT(1) + 20, 4), DATA(5) | RW);
 	ck_assert_uint_eq(phys_read(&machine.mem, PT(1) + 24, 4), DATA(6) | RW);
+}
+END_TEST
+
+/* The engine's page moves until it is where the guest maps nothing for user code; what
+ * was mapped comes back. */
+START_TEST(test_engine_moves)
+{
+	unsigned first = HOME >> PAGE_SHIFT & 511;
+	struct shadow_counts c;
+	int err = 0;
+
+	mock.home = HOME;
+	four_level(HOME);
+	put(PT(3), first - 1, DATA(1) | RW);
+	ck_assert_int_eq(user_access(HOME - PAGE_SIZE, ACC_WRITE), SHADOW_RETRY);
+	ck_assert_uint_eq(mock.moves, 0);
+	for (unsigned i = 0; i < 3; i++)
+		put(PT(3), first + i, DATA(2 + i) | RW);
+	put(PT(3), first + 3, DATA(6) | (RW & ~PTE_U));
+	enter();
+	ck_assert_uint_eq(mock.home, HOME + 3 * PAGE_SIZE);
+	ck_assert_uint_eq(mock.clears, 1);
+	for (int i = -1; i < 3; i++)
+		ck_assert_int_eq(user_access(HOME + (gva_t)i * PAGE_SIZE, ACC_WRITE), SHADOW_RETRY);
+	ck_assert(allows(enter(), HOME, ACC_WRITE));
+	/* Nowhere to go: no direct execution until there is. */
+	for (unsigned i = 0; i < 40; i++)
+		put(PT(3), first + i, DATA(2) | RW);
+	ck_assert_ptr_null(shadow_enter(shadow, &err));
+	ck_assert_int_eq(err, 0);
+	put(PT(3), (mock.home >> PAGE_SHIFT & 511) + 1, 0);
+	enter();
+	shadow_counts(shadow, &c);
+	ck_assert_uint_eq(c.moves, mock.moves);
 }
 END_TEST
 
@@ -534,6 +576,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, set_up, machine_tear_down);
 	tcase_add_test(t, test_fed);
+	tcase_add_test(t, test_engine_moves);
 	tcase_add_test(t, test_switch_is_free);
 	tcase_add_test(t, test_data_becomes_table);
 	tcase_add_test(t, test_end_of_process);

@@ -16,7 +16,8 @@
 
 #define RAM_SIZE	(8ull << 20)
 #define FLOOR		0x4000ull
-#define CEILING		0x7fffffffd000ull
+#define CEILING		0x7ffffffff000ull
+#define HOME		0x7fffffc10000ull	/* the mock engine's page at first */
 #define AREA_PAGES	1024u
 #define MAX_SPACES	16
 
@@ -38,6 +39,8 @@ static struct space spaces[MAX_SPACES];
 static struct mock {
 	unsigned creates, clears, applies, ops, fail;	/* fail: so many applies, -ENOMEM */
 	unsigned limit;					/* runs a space can hold; 0: any number */
+	gva_t home;					/* 0: the engine has no page of its own */
+	unsigned moves;
 	int other;					/* any other -errno */
 } mock;
 static uint64_t seed;
@@ -142,6 +145,22 @@ static gva_t mock_floor(void *engine)
 	return FLOOR;
 }
 
+static gva_t mock_home(void *engine, const struct space *sp, uint64_t *size)
+{
+	(void)engine;
+	(void)sp;
+	*size = mock.home ? PAGE_SIZE : 0;
+	return mock.home;
+}
+
+static void mock_move(void *engine, struct space *sp)
+{
+	(void)engine;
+	(void)sp;
+	mock.moves++;
+	mock.home += PAGE_SIZE;
+}
+
 static gva_t mock_ceiling(void *engine)
 {
 	(void)engine;
@@ -171,7 +190,7 @@ static inline void machine_set_up(unsigned max_roots)
 {
 	static const struct sink sink = {
 		mock_create, mock_destroy, mock_clear, mock_apply, mock_guard, mock_floor,
-		mock_ceiling, mock_needs_guard, NULL };
+		mock_ceiling, mock_home, mock_move, mock_needs_guard, NULL };
 
 	memset(&machine, 0, sizeof(machine));
 	memset(&cpu, 0, sizeof(cpu));

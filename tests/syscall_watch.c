@@ -69,10 +69,8 @@ static int install(void)
 		LOAD(IP + 4),
 		NOTIFY_IF(BPF_JEQ, 0),
 		NOTIFY_IF(BPF_JEQ, 0xffffffff),
-		NOTIFY_IF(BPF_JEQ, STUB_LINK >> 32),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, STUB_TEXT >> 32, 1, 0), ALLOW,
-		LOAD(IP),
-		NOTIFY_IF(BPF_JGE, (uint32_t)STUB_XCHG),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, STUB_HIGH >> 32, 1, 0),
+		NOTIFY_IF(BPF_JGE, STUB_LOW >> 32),
 		ALLOW,
 	};
 	struct sock_fprog prog = { sizeof(f) / sizeof(f[0]), f };
@@ -118,7 +116,7 @@ static int fd_take(int sock)
 static bool stubs_own(const struct seccomp_data *d)
 {
 	const __u64 *a = d->args;
-	bool below = a[0] <= STUB_XCHG && a[1] <= STUB_XCHG - a[0];
+	bool below = a[0] <= USER_TOP && a[1] <= USER_TOP - a[0];
 
 	switch (d->nr) {
 	case SYS_mmap: return below && a[3] == (MAP_SHARED | MAP_FIXED) && a[4] == STUB_RAM_FD;
@@ -145,7 +143,7 @@ static enum place place_of(const struct seccomp_data *d)
 		return VSYSCALL;
 	if ((d->instruction_pointer & PAGE_MASK) == STUB_LINK)
 		return births_own(d) ? BIRTH : ODD;
-	return (d->instruction_pointer & PAGE_MASK) == STUB_TEXT && stubs_own(d) ? STUB : ODD;
+	return (d->instruction_pointer & ~PAGE_MASK) == stub_at_return && stubs_own(d) ? STUB : ODD;
 }
 
 static void note(const struct seccomp_data *d)

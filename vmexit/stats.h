@@ -35,6 +35,7 @@ struct stats {
 		uint64_t prefilled;	/* mappings made before anybody missed them */
 		uint64_t unmapped;
 		uint64_t roots;		/* address spaces made */
+		uint64_t moves;		/* the engine's pages were where the guest wanted its own */
 		uint64_t sink_calls, sink_ops;
 	} shadow;
 	struct { uint64_t pages_scanned, pages_refused, guards_hit; } scanner;

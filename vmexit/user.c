@@ -155,6 +155,10 @@ static bool direct_burst(struct vmm *vmm, int64_t *useful)
 		int err = 0;
 		struct space *space = shadow_enter(vmm->shadow, &err);
 
+		if (!space && !err) {
+			vmm->refusals[GATE_ROOM]++;
+			break;
+		}
 		if (!space) {
 			vmm->m->power = POWER_HOST_FAILURE;
 			return true;

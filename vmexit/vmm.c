@@ -181,6 +181,7 @@ static void stats_direct(struct vmm *vmm, struct stats *out)
 	out->shadow.prefilled = s.prefilled;
 	out->shadow.unmapped = s.unmapped;
 	out->shadow.roots = s.roots;
+	out->shadow.moves = s.moves;
 	out->shadow.sink_calls = s.sink_calls;
 	out->shadow.sink_ops = s.sink_ops;
 	out->scanner.pages_scanned = s.pages_scanned;
