@@ -280,7 +280,12 @@ void traces_flush(struct interp *v)
 static void itlb_fill(struct interp *v, gva_t lip, struct itlb_entry *e)
 {
 	struct walk w;
-	uint32_t err = paging_access(&v->m->mem, &v->cpu, lip, ACC_EXEC | (v->user ? ACC_USER : 0), &w);
+	uint32_t err;
+
+	/* Walked into, from the end of the lower half: #GP, not #PF (SDM 3A 6.15, vector 13). */
+	if (v->hflags & HF_CS64 && (uint64_t)((int64_t)(lip << 16) >> 16) != lip)
+		raise_gp0(v);
+	err = paging_access(&v->m->mem, &v->cpu, lip, ACC_EXEC | (v->user ? ACC_USER : 0), &w);
 
 	if (err)
 		raise_pf(v, lip, err & ~PF_NOT);

@@ -11,7 +11,7 @@
 # only the status is compared, and the text is shown.
 #
 #	HEMI		the monitor (./hemi), with HEMI_FLAGS added
-#	RUNNER=qemu	run QEMU instead, with CPU (max), QEMU (qemu-system-i386)
+#	RUNNER=qemu	run QEMU instead, with CPU (max), QEMU (qemu-system-i386 or -x86_64)
 #	MEMORY, TIMEOUT	64M, 120 seconds
 #	srcdir, builddir	where the texts and the guests are
 #
@@ -45,7 +45,11 @@ if [ "${RUNNER-}" = qemu ]; then
 	exceptions) avoid=icebp=0 ;;
 	gates) avoid=conf=0 ;;
 	esac
-	timeout "$timeout" "${QEMU:-qemu-system-i386}" -cpu "${CPU:-max}" -m "$memory" \
+	case $name in
+	*64 | *_4level) qemu=qemu-system-x86_64 ;;
+	*) qemu=qemu-system-i386 ;;
+	esac
+	timeout "$timeout" "${QEMU:-$qemu}" -cpu "${CPU:-max}" -m "$memory" \
 		-kernel "$kernel" -append "$append $avoid" -display none -monitor none \
 		-serial stdio -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4 \
 		>"$tmp/out" 2>"$tmp/err" </dev/null
