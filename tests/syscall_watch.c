@@ -69,7 +69,7 @@ static int install(void)
 		LOAD(IP + 4),
 		NOTIFY_IF(BPF_JEQ, 0),
 		NOTIFY_IF(BPF_JEQ, 0xffffffff),
-		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, STUB_HIGH >> 32, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, STUB_HIGH >> 32, 2, 0),
 		NOTIFY_IF(BPF_JGE, STUB_LOW >> 32),
 		ALLOW,
 	};
