@@ -66,12 +66,12 @@
 	CASE(mov_ss_null, "xor %eax, %eax; mov %eax, %ss") \
 	CASE(mov_ds_kernel, "mov $0x10, %eax; mov %eax, %ds") \
 	CASE(mov_ds_null, "xor %eax, %eax; mov %eax, %ds; mov %ds:ustart, %eax; int $0x80") \
-	CASE(ljmp_kernel, "push $8; push $0; rex.w lret") \
-	CASE(lret_high, "push $0x2b; mov $0x800000000000, %rax; push %rax; rex.w lret") \
+	CASE(ljmp_kernel, "push $8; push $0; lretq") \
+	CASE(lret_high, "push $0x2b; mov $0x800000000000, %rax; push %rax; lretq") \
 	CASE(iretq_kernel, "push $0x10; push %rsp; pushfq; push $8; push $0; iretq") \
 	CASE(iretq_null_ss, "mov %rsp, %rax; push $0; push %rax; pushfq; push $0x2b; push $1f; iretq; 1: int $0x80") \
 	CASE(iretq_null_ss3, "mov %rsp, %rax; push $3; push %rax; pushfq; push $0x2b; push $1f; iretq; 1: int $0x80") \
-	CASE(code_l_and_d, "push $0x43; push $1f; rex.w lret; 1: int $0x80") \
+	CASE(code_l_and_d, "push $0x43; push $1f; lretq; 1: int $0x80") \
 	CASE(trap_flag, "pushfq; orl $0x100, (%rsp); popfq; nop; nop; int $0x80") \
 	CASE(ac, "pushfq; orl $0x40000, (%rsp); popfq; mov ustart+1(%rip), %eax; int $0x80") \
 	CASE(fdiv, "fldcw ucw(%rip); fld1; fldz; fdivrp; fwait; int $0x80") \
