@@ -65,7 +65,7 @@
 	CASE(cmpxchg16b, "lea ustart+8(%rip), %rdi; cmpxchg16b (%rdi)") \
 	CASE(mov_ss_null, "xor %eax, %eax; mov %eax, %ss") \
 	CASE(mov_ds_kernel, "mov $0x10, %eax; mov %eax, %ds") \
-	CASE(mov_ds_null, "xor %eax, %eax; mov %eax, %ds; mov %ds:ustart, %eax; int $0x80") \
+	CASE(mov_ds_null, "xor %eax, %eax; mov %eax, %ds; mov ustart, %eax; int $0x80") \
 	CASE(ljmp_kernel, "push $8; push $0; lretq") \
 	CASE(lret_high, "push $0x2b; mov $0x800000000000, %rax; push %rax; lretq") \
 	CASE(iretq_kernel, "push $0x10; push %rsp; pushfq; push $8; push $0; iretq") \
