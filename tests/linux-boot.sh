@@ -4,7 +4,8 @@
 # linux-boot.sh KERNELROW ENGINE [TIMEOUT [CPU [BITS]]]: a packaged Debian kernel boots to our
 # init, runs a few programs, and halts. What they print must be what is expected
 # here, and what the same programs print on the host. KERNELROW is a row of
-# guests/debian/fetch.sh; BITS is 32 for a 64-bit kernel's 32-bit programs.
+# guests/debian/fetch.sh; BITS is 32 for a 64-bit kernel's 32-bit programs;
+# APPEND in the environment goes on the kernel's command line.
 
 case ${1-} in
 -h | --help | '') echo "usage: linux-boot.sh KERNELROW ENGINE [TIMEOUT [CPU [BITS]]]   (engines: hybrid, interp, tcg)"; exit 0 ;;
@@ -50,7 +51,7 @@ sh "$srcdir/guests/debian/mkinitrd.sh" $arch "$work/initrd" $workloads >"$work/w
 	echo "hemi: poweroff"
 } >"$work/expected" || fail "the workloads fail on the host"
 
-append="console=ttyS0 acpi=off noapic nolapic hemi.run=demo"
+append="console=ttyS0 acpi=off noapic nolapic hemi.run=demo${APPEND:+ $APPEND}"
 [ -z "$workloads" ] || append="$append hemi.run=bench,--quiet,$checks"
 guest_start "$engine" $arch "$kernel" "$work/initrd" "$append" 512M
 guest_wait 'hemi: poweroff' "$timeout"
