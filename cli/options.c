@@ -38,7 +38,7 @@ static const struct word engines[] = {
 	{ "hybrid", ENGINE_HYBRID }, { "interp", ENGINE_INTERP }, { NULL, 0 },
 };
 static const struct word directs[] = {
-	{ "auto", DIRECT_AUTO }, { "ring3", DIRECT_RING3 }, { NULL, 0 },
+	{ "auto", DIRECT_AUTO }, { "ring3", DIRECT_RING3 }, { "kvm", DIRECT_KVM }, { NULL, 0 },
 };
 static const struct word gates[] = {
 	{ "always", GATE_ALWAYS }, { "adaptive", GATE_ADAPTIVE }, { "never", GATE_NEVER },
@@ -327,7 +327,7 @@ static GOptionContext *options_context(struct options *o)
 		{ "engine", 'e', 0, G_OPTION_ARG_STRING, &t->engine,
 		  "hybrid: user code runs on the host CPU (default); interp: nothing does", "NAME" },
 		{ "direct", 0, 0, G_OPTION_ARG_STRING, &t->direct,
-		  "direct engine of hybrid: auto (default) or ring3", "NAME" },
+		  "direct engine of hybrid: auto (default), ring3 or kvm", "NAME" },
 		{ "gate", 0, 0, G_OPTION_ARG_STRING, &t->gate,
 		  "when user code may go direct: always, adaptive (default) or never", "POLICY" },
 		{ "cpu", 0, 0, G_OPTION_ARG_STRING, &t->cpu,

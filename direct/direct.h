@@ -65,6 +65,6 @@ struct direct_engine {
 	void (*counts)(void *self, unsigned *live, unsigned *made);
 };
 
-extern const struct direct_engine direct_ring3;
+extern const struct direct_engine direct_ring3, direct_kvm;
 
 #endif

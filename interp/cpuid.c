@@ -88,7 +88,7 @@ static void leaf_brand(const struct cpu_model *m, unsigned part, struct cpuid_re
 	out->edx = word(brand, part * 16 + 12);
 }
 
-void model_cpuid(struct interp *v, uint32_t leaf, uint32_t sub, struct cpuid_regs *out)
+static void cpuid_answer(const struct interp *v, bool code64, uint32_t leaf, uint32_t sub, struct cpuid_regs *out)
 {
 	const struct cpu_model *m = v->model;
 	uint32_t top = leaf & 0x80000000 ? xleaf_max(m) : leaf_max(m);
@@ -132,7 +132,7 @@ void model_cpuid(struct interp *v, uint32_t leaf, uint32_t sub, struct cpuid_reg
 		out->ecx = features_of(m, leaf, ECX);
 		out->edx = features_of(m, leaf, EDX);
 		/* Intel's report SYSCALL only while 64-bit code asks. */
-		if (!cpu_code64(&v->cpu))
+		if (!code64)
 			out->edx &= ~(1u << 11);
 		break;
 	case 0x80000002: case 0x80000003: case 0x80000004:
@@ -148,4 +148,20 @@ void model_cpuid(struct interp *v, uint32_t leaf, uint32_t sub, struct cpuid_reg
 		out->eax = (cpu_model_has(m, F_LM) ? 48u : 32u) << 8 | PHYS_BITS;
 		break;
 	}
+}
+
+void model_cpuid(struct interp *v, uint32_t leaf, uint32_t sub, struct cpuid_regs *out)
+{
+	cpuid_answer(v, cpu_code64(&v->cpu), leaf, sub, out);
+}
+
+void interp_cpuid(void *self, uint32_t leaf, uint32_t sub, uint32_t out[4])
+{
+	struct cpuid_regs r;
+
+	cpuid_answer(self, true, leaf, sub, &r);
+	out[0] = r.eax;
+	out[1] = r.ebx;
+	out[2] = r.ecx;
+	out[3] = r.edx;
 }

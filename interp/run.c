@@ -375,6 +375,8 @@ int interp_create(struct interp **out, struct machine *m)
 	v->delivering = -1;
 	cpu_reset(&v->cpu);
 	m->cpu = &v->cpu;
+	m->cpuid = interp_cpuid;
+	m->cpuid_self = v;
 	memory_add_listener(&m->mem, &(struct memory_listener){
 		.protect = listener_protect, .stored = listener_stored, .self = v });
 	interp_flush(v);

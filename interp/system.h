@@ -51,6 +51,8 @@ void flags_write(struct interp *v, uint32_t fl, unsigned osize);
 
 /* CPUID leaf as the model says (cpuid.c). */
 struct cpuid_regs { uint32_t eax, ebx, ecx, edx; };
+/* machine->cpuid. */
+void interp_cpuid(void *self, uint32_t leaf, uint32_t sub, uint32_t out[4]);
 void model_cpuid(struct interp *v, uint32_t leaf, uint32_t sub, struct cpuid_regs *out);
 bool model_has(const struct interp *v, unsigned feature);	/* enum feature, cpu_model.h */
 

@@ -6,7 +6,7 @@
 #include "machine/types.h"
 
 enum engine { ENGINE_HYBRID, ENGINE_INTERP };
-enum direct_kind { DIRECT_AUTO, DIRECT_RING3 };
+enum direct_kind { DIRECT_AUTO, DIRECT_RING3, DIRECT_KVM };
 /* --trace, in builds with --enable-trace: instructions, exceptions and interrupts,
  * crossings into and out of the direct engine, port accesses. */
 enum trace_what { TRACE_INSN = 1, TRACE_EVENT = 2, TRACE_CROSS = 4, TRACE_IO = 8 };

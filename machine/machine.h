@@ -36,6 +36,10 @@ struct machine {
 	bool intr;			/* the INTR pin, driven by the interrupt controller */
 	bool a20;			/* always behaves as enabled; remembered for readers */
 
+	/* CPUID as 64-bit user code of the guest sees it: EAX, EBX, ECX, EDX. Set by the interpreter. */
+	void (*cpuid)(void *self, uint32_t leaf, uint32_t sub, uint32_t out[4]);
+	void *cpuid_self;
+
 	const struct config *config;
 	struct chardev *console;	/* may be NULL; set before machine_add_devices() */
 

@@ -21,8 +21,12 @@ struct sink_op {
  * Instructions that need a guard on some hosts only. SYSCALL (of 32-bit code), SYSENTER:
  * the engine cannot tell where they happened, and the host may fail them by itself.
  * CPUID: the host does it and shows its own processor.
+ * And what some engines spare: OWN_SEGMENTS, LSL and loads of FS and GS meet the guest's own
+ * descriptors; NOTHING, all user-sensitive instructions trap by themselves, or answer as the
+ * guest's processor does. CANNOT: there are no guards, and pages that need one are interpreted.
  */
-enum { SINK_GUARD_SYSCALL = 1, SINK_GUARD_SYSENTER = 2, SINK_GUARD_CPUID = 4 };
+enum { SINK_GUARD_SYSCALL = 1, SINK_GUARD_SYSENTER = 2, SINK_GUARD_CPUID = 4, SINK_GUARD_NOTHING = 8,
+       SINK_OWN_SEGMENTS = 16, SINK_GUARD_CANNOT = 32 };
 
 struct space;	/* the engine's side of one guest address space */
 
@@ -44,7 +48,7 @@ struct sink {
 	gva_t (*home)(void *engine, const struct space *, uint64_t *size);
 	/* Other ones. The space must be cleared before anything else is done with it. */
 	void (*move)(void *engine, struct space *);
-	unsigned (*needs_guard)(void *engine);	/* SINK_GUARD_* */
+	unsigned (*needs_guard)(void *engine);	/* those */
 	void *engine;
 };
 

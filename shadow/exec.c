@@ -177,12 +177,12 @@ bool exec_allow(struct shadow *s, struct root *r, gva_t gva, const struct walk *
 	if (flips_too_often(p, w))
 		return false;
 	exec_scan(s, r, page);
-	if (p->scan.hard > SCAN_MAX || is_joint(s, r, gva, page)) {
+	if (p->scan.hard > s->guards_max || is_joint(s, r, gva, page)) {
 		s->counts.pages_refused++;
 		return false;
 	}
 	exec_unguard(r, gva);
-	return !(p->scan.hard + p->scan.soft) || guards_reserve(s, r, gva, page);
+	return !(p->scan.hard + p->scan.soft) || !s->guards_max || guards_reserve(s, r, gva, page);
 }
 
 /* The page is about to be written, or was: it must not run as it was scanned. */

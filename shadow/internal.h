@@ -86,6 +86,7 @@ struct page {
 struct shadow {
 	struct machine *m;
 	struct sink sink;
+	unsigned guards_max;		/* of one page */
 	struct root *roots;
 	unsigned max_roots;
 	struct root *current;

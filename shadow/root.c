@@ -114,6 +114,10 @@ static unsigned scan_classes(const struct sink *sink, const struct machine *m)
 {
 	unsigned needs = sink->needs_guard(sink->engine), classes = SCAN_DEFAULT;
 
+	if (needs & SINK_GUARD_NOTHING)
+		return 0;
+	if (needs & SINK_OWN_SEGMENTS)
+		classes &= ~(unsigned)(SCAN_LSL | SCAN_FSGS);
 	if (!(needs & SINK_GUARD_SYSCALL))
 		classes &= ~(unsigned)SCAN_SYSCALL;
 	if (!(needs & SINK_GUARD_SYSENTER))
@@ -134,6 +138,7 @@ int shadow_create(struct shadow **out, struct machine *m, const struct sink *sin
 	s->max_roots = max_roots;
 	s->max_runs = map_limit();
 	s->scan.classes = scan_classes(sink, m);
+	s->guards_max = sink->needs_guard(sink->engine) & SINK_GUARD_CANNOT ? 0 : SCAN_MAX;
 	s->npages = (m->mem.low_size + m->mem.high_size) >> PAGE_SHIFT;
 	s->roots = calloc(max_roots, sizeof(*s->roots));
 	s->pages = calloc(s->npages, sizeof(*s->pages));

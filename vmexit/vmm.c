@@ -77,9 +77,8 @@ enum power vmm_run(struct vmm *vmm)
 
 /* --- Making and breaking -------------------------------------------------------- */
 
-static int open_direct(struct vmm *vmm, char why[static 128])
+static int open_engine(struct vmm *vmm, const struct direct_engine *e, char why[static 128])
 {
-	const struct direct_engine *e = &direct_ring3;
 	struct sink sink;
 	int err = e->open(&vmm->direct, vmm->m, why);
 
@@ -95,6 +94,21 @@ static int open_direct(struct vmm *vmm, char why[static 128])
 	shadow_set_decoder(vmm->shadow, interp_insn_length, vmm->interp);
 	vmm->engine = e;
 	return 0;
+}
+
+/* An engine asked for by name serves or is an error; auto takes ring3, which runs every kind
+ * of user code, and KVM where there is no ring3. */
+static int open_direct(struct vmm *vmm, char why[static 128])
+{
+	char kvm_why[128];
+	int err;
+
+	if (vmm->m->config->direct == DIRECT_KVM)
+		return open_engine(vmm, &direct_kvm, why);
+	err = open_engine(vmm, &direct_ring3, why);
+	if (err && vmm->m->config->direct == DIRECT_AUTO && !open_engine(vmm, &direct_kvm, kvm_why))
+		err = 0;
+	return err;
 }
 
 int vmm_create(struct vmm **out, struct machine *m, char why[static 128])

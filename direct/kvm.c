@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The KVM engine: guest user code in non-root mode, under tables that hold user pages only.
+ * In a nutshell:
+ *
+ *	load	segments, CR4, FS and GS base, FPU, where they changed; a frame on the
+ *		shim's stack; edits of the tables
+ *	run	KVM_RUN: the shim's IRETQ, user code, an exception, the shim's OUT
+ *	store	registers from where KVM shares them, the frame from the shim's stack
+ *
+ * Registers pass through the page that KVM shares (KVM_CAP_SYNC_REGS), so the shim need
+ * not move them. EFER.SCE is 0 and all gates have DPL 0: system calls and INT n are faults.
+ */
+#include "direct/kvm.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "machine/paging.h"
+
+#define DR6_BS		0x4000u
+#define FL_LOADED	(FL_ARITH | FL_DF | FL_NT | FL_AC | FL_ID)
+
+struct kvm_frame *kvm_frame(struct kvm *k)
+{
+	return (struct kvm_frame *)&k->shim->stack[512] - 1;
+}
+
+/* --- KVM_RUN ------------------------------------------------------------------------ */
+
+static bool in_stub(const struct kvm *k, uint64_t rip)
+{
+	(void)k;
+	return rip - (KVM_SHIM_GVA + kvm_shim_at_stubs) < 16 * KVM_VECTORS;
+}
+
+static int run_once(struct kvm *k)
+{
+	if (ioctl(k->vcpu, KVM_RUN, 0) < 0) {
+		k->run->immediate_exit = 0;
+		return errno == EINTR || errno == EAGAIN ? -EINTR : -errno;
+	}
+	switch (k->run->exit_reason) {
+	case KVM_EXIT_IO:
+		return k->run->io.port == KVM_SHIM_PORT ? 0 : -EIO;
+	case KVM_EXIT_INTR:
+		return -EINTR;
+	case KVM_EXIT_INTERNAL_ERROR:	/* a user instruction that this KVM cannot do */
+		return (k->run->s.regs.sregs.cs.selector & 3) == 3 ? -EAGAIN : -EIO;
+	case KVM_EXIT_DEBUG:		/* a guard, before its instruction */
+		return (k->run->s.regs.sregs.cs.selector & 3) == 3 ? -EBUSY : -EIO;
+	default:
+		return -EIO;
+	}
+}
+
+/* Instruction breakpoints of the host's, SDM 3B 17.2. */
+static int guards_load(struct kvm *k, const struct space *s)
+{
+	struct kvm_debugregs d = { .dr6 = 0xffff0ff0, .dr7 = 0x400 };
+
+	if (k->nguard == s->nguard && !memcmp(k->guard, s->guard, s->nguard * sizeof(*s->guard)))
+		return 0;
+	for (unsigned i = 0; i < s->nguard; i++) {
+		d.db[i] = s->guard[i];
+		d.dr7 |= 1ull << (2 * i);
+	}
+	k->nguard = s->nguard;
+	memcpy(k->guard, s->guard, sizeof(k->guard));
+	return ioctl(k->vcpu, KVM_SET_DEBUGREGS, &d) < 0 ? -errno : 0;
+}
+
+int kvm_enter(struct kvm *k, uint64_t rip, uint64_t rsp)
+{
+	struct kvm_regs *r = &k->run->s.regs.regs;
+	int err;
+
+	if (k->in_user) {	/* back to ring 0, from where a kick stopped it */
+		k->run->s.regs.sregs = k->kernel;
+		k->run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
+		k->in_user = false;
+	}
+	r->rip = rip;
+	r->rsp = rsp;
+	r->rflags = FL_1;
+	k->run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
+	err = run_once(k);
+	/* A stub was interrupted between the exception and its OUT: let it finish. */
+	while (err == -EINTR && !(k->run->s.regs.sregs.cs.selector & 3) && in_stub(k, r->rip))
+		err = run_once(k);
+	k->in_user = (k->run->s.regs.sregs.cs.selector & 3) == 3;
+	return err;
+}
+
+/* --- Load --------------------------------------------------------------------------- */
+
+/* The guest's descriptors of DPL 3 at their own indices; what else there is must trap. */
+static void gdt_mirror(struct kvm *k, const struct cpu *c)
+{
+	unsigned n = (c->gdtr.limit + 1u) / 8, i = 0;
+
+	if (n > KVM_GDT_GUEST)
+		n = KVM_GDT_GUEST;
+	while (i < n) {
+		gva_t at = c->gdtr.base + 8 * i;
+		const uint64_t *p = NULL;
+		struct walk w;
+		unsigned room = (unsigned)(PAGE_SIZE - (at & ~PAGE_MASK)) / 8;
+
+		if ((at & 7) == 0 && paging_walk(&k->m->mem, c, at, &w) == 0)
+			p = (const uint64_t *)memory_hva(&k->m->mem, w.gpa);
+		if (!room)
+			room = 1;
+		for (; room && i < n; room--, i++) {
+			uint64_t d = p ? *p++ : 0;
+			bool user = (d >> 44 & 1) && (d >> 45 & 3) == 3;	/* S, DPL */
+
+			k->shim->gdt[i] = user ? d : 0;
+		}
+	}
+	for (; i < KVM_GDT_GUEST && k->shim->gdt[i]; i++)
+		k->shim->gdt[i] = 0;
+}
+
+static bool is_flat_code64(uint64_t d)
+{
+	return (d >> 40 & 0x98) == 0x98 && (d >> 53 & 1);
+}
+
+const char *kvm_refuses(void *self, const struct cpu *c)
+{
+	struct kvm *k = self;
+	unsigned cs = c->seg[SEG_CS].sel, ss = c->seg[SEG_SS].sel;
+	uint64_t d;
+
+	if (!cpu_code64(c) && !k->wide32)
+		return "32-bit code, which this KVM emulates";
+	if (c->cr4 & CR4_OSXSAVE)
+		return "XSAVE in use";
+	for (unsigned s = 0; s <= SEG_GS; s++)
+		if (c->seg[s].sel & 4)
+			return "segment of the LDT";
+	if (k->own_selectors && (cs != KVM_HOST_CS64 || ss != KVM_HOST_DS))
+		return "selectors, which this KVM replaces";
+	gdt_mirror(k, c);
+	d = k->shim->gdt[cs >> 3];
+	/* The frame loads them from the table: it must still hold what the registers do. */
+	if ((cs & 3) != 3 || !(d >> 47 & 1) || is_flat_code64(d) != cpu_code64(c))
+		return "CS is not as its descriptor says";
+	if ((ss & 3) != 3 || !(k->shim->gdt[ss >> 3] >> 47 & 1))
+		return "SS is not as its descriptor says";
+	return NULL;
+}
+
+static void segment_put(struct kvm_segment *k, const struct segment *s)
+{
+	*k = (struct kvm_segment){
+		.base = s->base, .limit = s->limit, .selector = s->sel, .type = s->attr & 15,
+		.present = !!(s->attr & SEG_P), .dpl = SEG_DPL(s->attr), .db = !!(s->attr & SEG_D),
+		.s = !!(s->attr & SEG_S), .l = !!(s->attr & SEG_L), .g = !!(s->attr & SEG_G),
+		.unusable = !(s->attr & SEG_P),
+	};
+}
+
+static const uint8_t data_segs[] = { SEG_DS, SEG_ES, SEG_FS, SEG_GS };
+
+static struct kvm_segment *segment_of(struct kvm_sregs *r, unsigned i)
+{
+	struct kvm_segment *all[] = { &r->ds, &r->es, &r->fs, &r->gs };
+
+	return all[i];
+}
+
+/* Ring 0's system registers with the guest's data segments and the CR0, CR4 bits that
+ * user code can feel. */
+static void sregs_load(struct kvm *k, const struct cpu *c)
+{
+	const uint64_t cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT, cr0 = CR0_AM;
+	struct kvm_sregs want = k->kernel;
+	bool tsc_traps = (c->cr4 & CR4_TSD) || c->tsc_offset || k->tsc_traps;
+
+	want.cr0 = (want.cr0 & ~cr0) | (c->cr0 & cr0);
+	want.cr4 = (want.cr4 & ~(cr4 | CR4_TSD)) | (c->cr4 & cr4) | (tsc_traps ? CR4_TSD : 0);
+	for (unsigned i = 0; i < ARRAY_LEN(data_segs); i++)
+		segment_put(segment_of(&want, i), &c->seg[data_segs[i]]);
+	if (!memcmp(&want, &k->kernel, sizeof(want)))
+		return;
+	k->kernel = want;
+	k->run->s.regs.sregs = want;
+	k->run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
+}
+
+static void gprs_load(struct kvm_regs *r, const struct cpu *c)
+{
+	r->rax = c->gpr[RAX]; r->rcx = c->gpr[RCX]; r->rdx = c->gpr[RDX]; r->rbx = c->gpr[RBX];
+	r->rbp = c->gpr[RBP]; r->rsi = c->gpr[RSI]; r->rdi = c->gpr[RDI];
+	r->r8 = c->gpr[R8]; r->r9 = c->gpr[R9]; r->r10 = c->gpr[R10]; r->r11 = c->gpr[R11];
+	r->r12 = c->gpr[R12]; r->r13 = c->gpr[R13]; r->r14 = c->gpr[R14]; r->r15 = c->gpr[R15];
+}
+
+static void gprs_store(struct cpu *c, const struct kvm_regs *r, uint64_t rsp)
+{
+	const uint64_t x[16] = {
+		[RAX] = r->rax, [RCX] = r->rcx, [RDX] = r->rdx, [RBX] = r->rbx, [RSP] = rsp,
+		[RBP] = r->rbp, [RSI] = r->rsi, [RDI] = r->rdi, [R8] = r->r8, [R9] = r->r9,
+		[R10] = r->r10, [R11] = r->r11, [R12] = r->r12, [R13] = r->r13, [R14] = r->r14,
+		[R15] = r->r15,
+	};
+	bool wide = cpu_long_mode(c);
+
+	for (unsigned i = 0; i < (wide ? 16u : 8u); i++)
+		c->gpr[i] = wide ? x[i] : (uint32_t)x[i];
+}
+
+static int fpu_load(struct kvm *k, const struct cpu *c)
+{
+	struct kvm_fpu f;
+	uint8_t image[512];
+
+	if (k->fpu_known && !memcmp(&k->fpu_seen, &c->fpu, sizeof(c->fpu)))
+		return 0;
+	fpu_to_fxsave(&c->fpu, image, true);
+	memset(&f, 0, sizeof(f));
+	memcpy(f.fpr, image + 32, sizeof(f.fpr));
+	memcpy(f.xmm, image + 160, sizeof(f.xmm));
+	memcpy(&f.fcw, image, 2);
+	memcpy(&f.fsw, image + 2, 2);
+	f.ftwx = image[4];
+	memcpy(&f.last_opcode, image + 6, 2);
+	memcpy(&f.last_ip, image + 8, 8);
+	memcpy(&f.last_dp, image + 16, 8);
+	memcpy(&f.mxcsr, image + 24, 4);
+	if (ioctl(k->vcpu, KVM_SET_FPU, &f) < 0)
+		return -errno;
+	memcpy(k->fpu_image, image, sizeof(image));
+	memcpy(&k->fpu_seen, &c->fpu, sizeof(c->fpu));
+	k->fpu_known = true;
+	return 0;
+}
+
+static int fpu_store(struct kvm *k, struct cpu *c)
+{
+	uint8_t image[512] = { 0 };
+	struct kvm_fpu f;
+
+	if (ioctl(k->vcpu, KVM_GET_FPU, &f) < 0)
+		return -errno;
+	memcpy(image, &f.fcw, 2);
+	memcpy(image + 2, &f.fsw, 2);
+	image[4] = f.ftwx;
+	memcpy(image + 6, &f.last_opcode, 2);
+	memcpy(image + 8, &f.last_ip, 8);
+	memcpy(image + 16, &f.last_dp, 8);
+	memcpy(image + 24, &f.mxcsr, 4);
+	memcpy(image + 32, f.fpr, sizeof(f.fpr));
+	memcpy(image + 160, f.xmm, sizeof(f.xmm));
+	if (!k->fpu_known || memcmp(image, k->fpu_image, sizeof(image)) ||
+	    memcmp(&k->fpu_seen, &c->fpu, sizeof(c->fpu))) {
+		fpu_from_fxsave(&c->fpu, image, true);
+		memcpy(k->fpu_image, image, sizeof(image));
+		memcpy(&k->fpu_seen, &c->fpu, sizeof(c->fpu));
+		k->fpu_known = true;
+	}
+	return 0;
+}
+
+/* --- Store -------------------------------------------------------------------------- */
+
+static void flags_store(struct kvm *k, struct cpu *c, uint64_t rflags)
+{
+	uint32_t stored = FL_LOADED | (k->stepping ? 0 : FL_TF);
+
+	cpu_set_eflags(c, (cpu_eflags(c) & ~(stored | FL_RF)) | ((uint32_t)rflags & stored));
+}
+
+/* Data segments that user code loaded: their descriptors were the guest's own. */
+static void segments_store(struct kvm *k, struct cpu *c)
+{
+	struct kvm_sregs *r = &k->run->s.regs.sregs;
+
+	for (unsigned i = 0; i < ARRAY_LEN(data_segs); i++) {
+		const struct kvm_segment *s = segment_of(r, i);
+		struct segment *g = &c->seg[data_segs[i]];
+
+		if (s->selector != g->sel || (data_segs[i] >= SEG_FS && s->base != g->base))
+			*g = (struct segment){
+				.sel = s->selector, .base = s->base, .limit = s->limit,
+				.attr = s->unusable ? 0 : (uint16_t)(s->type | s->s << 4 | s->dpl << 5 |
+					s->present << 7 | s->l << 13 | s->db << 14 | s->g << 15),
+			};
+		*segment_of(&k->kernel, i) = *s;
+	}
+}
+
+/* The byte of user code at an address, -1 if there is none to be read. */
+static int code_byte(struct kvm *k, const struct cpu *c, gva_t gva)
+{
+	struct walk w;
+	const uint8_t *p;
+
+	if (paging_walk(&k->m->mem, c, gva, &w))
+		return -1;
+	p = memory_hva(&k->m->mem, w.gpa);
+	return p ? *p : -1;
+}
+
+static gva_t linear_rip(const struct cpu *c)
+{
+	return cpu_code64(c) ? c->rip : (uint32_t)(c->rip + c->seg[SEG_CS].base);
+}
+
+static void classify(struct kvm *k, struct cpu *c, const struct kvm_frame *f, struct direct_exit *x)
+{
+	c->rip = cpu_code64(c) ? f->rip : (uint32_t)f->rip;
+	switch (f->vector) {
+	case VEC_PF:
+		if (f->rip == KVM_LSTAR) {	/* SYSCALL was not a fault, and went there */
+			x->kind = DEXIT_SYSCALL;
+			x->rip_known = true;
+			c->rip = c->gpr[RCX] - 2;
+			flags_store(k, c, c->gpr[R11]);
+			return;
+		}
+		x->kind = DEXIT_FAULT;
+		x->gva = k->run->s.regs.sregs.cr2;
+		return;
+	case VEC_DB:
+		if (code_byte(k, c, linear_rip(c) - 1) == 0xf1) {
+			c->rip--;		/* INT1 */
+			x->kind = DEXIT_INTN;
+		} else if (k->stepping) {
+			x->kind = DEXIT_STEP;
+		} else {			/* POPF set TF */
+			x->kind = DEXIT_TRAP;
+			c->pending_dbg |= DR6_BS;
+		}
+		return;
+	case VEC_BP: case VEC_OF:		/* a KVM that takes INT3 and INTO as traps */
+		c->rip -= code_byte(k, c, linear_rip(c) - 1) <= 4 ? 2 : 1;	/* CD 03, CD 04 */
+		x->kind = DEXIT_INTN;
+		return;
+	default:
+		x->kind = DEXIT_TRAP;
+		x->vectors = f->vector < 32 ? 1u << f->vector : 0;
+	}
+}
+
+/* --- The engine ----------------------------------------------------------------------- */
+
+static int load(struct kvm *k, struct space *s, const struct cpu *c, uint64_t *rip, uint64_t *rsp)
+{
+	struct kvm_frame *f = kvm_frame(k);
+	struct kvm_regs *r = &k->run->s.regs.regs;
+	int err = fpu_load(k, c);
+
+	if (!err)
+		err = guards_load(k, s);
+	if (err)
+		return err;
+	sregs_load(k, c);
+	*f = (struct kvm_frame){
+		.rip = c->rip, .cs = c->seg[SEG_CS].sel, .rsp = c->gpr[RSP], .ss = c->seg[SEG_SS].sel,
+		.rflags = (cpu_eflags(c) & FL_LOADED) | FL_IF | FL_1 | (k->stepping ? FL_TF : 0),
+	};
+	gprs_load(r, c);
+	*rip = KVM_SHIM_GVA + kvm_shim_at_enter;
+	*rsp = kvm_region_gva(k, &f->rip);
+	if (k->nedits || k->current != s) {
+		uint64_t *saved = &f->rip - 5;
+
+		saved[0] = r->rax; saved[1] = r->rcx; saved[2] = r->rdx; saved[3] = r->rsi; saved[4] = r->rdi;
+		k->kernel.cr3 = kvm_table_gpa(s->root);
+		r->rsi = KVM_SHIM_GVA + offsetof(struct kvm_shim, edits);
+		r->rcx = k->nedits;
+		r->rdx = k->kernel.cr3;
+		*rip = KVM_SHIM_GVA + kvm_shim_at_edit;
+		*rsp = kvm_region_gva(k, saved);
+	}
+	return 0;
+}
+
+/* User code ran: the tables are as they should be. */
+static void edits_done(struct kvm *k, struct space *s)
+{
+	k->nedits = 0;
+	k->current = s;
+}
+
+void kvm_run_user(void *self, struct space *s, struct cpu *c, struct direct_exit *x)
+{
+	struct kvm *k = self;
+	struct kvm_regs *r = &k->run->s.regs.regs;
+	struct kvm_frame f = { 0 };
+	uint64_t rip = 0, rsp = 0;
+	int err;
+
+	memset(x, 0, sizeof(*x));
+	k->tid = (pid_t)syscall(SYS_gettid);
+	if (atomic_exchange(&k->kicked, false)) {
+		k->run->immediate_exit = 0;
+		x->kind = DEXIT_KICK;
+		return;
+	}
+	err = load(k, s, c, &rip, &rsp);
+	if (!err)
+		err = kvm_enter(k, rip, rsp);
+	if (!err) {
+		f = *kvm_frame(k);
+		edits_done(k, s);
+		gprs_store(c, r, f.rsp);
+	} else if (k->in_user && (err == -EINTR || err == -EAGAIN || err == -EBUSY)) {
+		edits_done(k, s);
+		f = (struct kvm_frame){ .rip = r->rip, .rflags = r->rflags };
+		gprs_store(c, r, r->rsp);
+	} else if (err == -EINTR) {	/* still on its way: nothing has happened to the guest */
+		x->kind = DEXIT_KICK;
+		return;
+	}
+	if (!err || k->in_user) {
+		int failed = fpu_store(k, c);
+
+		flags_store(k, c, f.rflags);
+		segments_store(k, c);
+		if (failed)
+			err = failed;
+	}
+	if (!err) {
+		classify(k, c, &f, x);
+	} else if (err == -EINTR || err == -EAGAIN || err == -EBUSY) {
+		c->rip = cpu_code64(c) ? f.rip : (uint32_t)f.rip;
+		x->kind = err == -EINTR ? DEXIT_KICK : err == -EBUSY ? DEXIT_GUARD : DEXIT_TRAP;
+		x->gva = c->rip;
+	} else {
+		kvm_complain(k, "KVM_RUN", err);
+		x->kind = DEXIT_HOST;
+		x->err = err;
+	}
+	if (x->kind == DEXIT_KICK)
+		atomic_store(&k->kicked, false);
+}
+
+static void kvm_step(void *self, struct space *s, struct cpu *c, struct direct_exit *x)
+{
+	struct kvm *k = self;
+
+	k->stepping = true;
+	kvm_run_user(self, s, c, x);
+	k->stepping = false;
+}
+
+static void kvm_kick(void *self)
+{
+	struct kvm *k = self;
+	int saved = errno;
+
+	atomic_store(&k->kicked, true);
+	k->run->immediate_exit = 1;
+	if (k->tid)
+		syscall(SYS_tgkill, getpid(), k->tid, SIGUSR1);
+	errno = saved;
+}
+
+static void kvm_counts(void *self, unsigned *live, unsigned *made)
+{
+	const struct kvm *k = self;
+
+	*live = k->live;
+	*made = k->made;
+}
+
+const struct direct_engine direct_kvm = {
+	.name = "kvm",
+	.open = kvm_open,
+	.close = kvm_close,
+	.sink = kvm_sink,
+	.refuses = kvm_refuses,
+	.run = kvm_run_user,
+	.step = kvm_step,
+	.kick = kvm_kick,
+	.counts = kvm_counts,
+};

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Inside the KVM engine: one VM with one processor, whose page tables the shadow's
+ * operations become.
+ *
+ *	kvm.c		the engine: run, step, kick; what an exit means
+ *	kvm_open.c	the VM: memory, processor, the shim, whether this KVM can serve
+ *	kvm_space.c	the sink: page tables
+ *	kvm_shim.S	the code in ring 0
+ *
+ * Everything runs on the vCPU thread except kick. <linux/kvm.h> is for these files alone.
+ */
+#ifndef DIRECT_KVM_H
+#define DIRECT_KVM_H
+
+#include <linux/kvm.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+#undef PAGE_SHIFT
+#undef PAGE_SIZE
+#undef PAGE_MASK
+
+#include "direct/direct.h"
+#include "direct/kvm_shim.h"
+
+/* arch/x86/include/asm/segment.h in Linux. */
+#define KVM_HOST_CS64	0x33u
+#define KVM_HOST_DS	0x2bu
+#define KVM_USER_TOP	0x800000000000ull
+#define KVM_POOL_PAGES	((KVM_REGION_SIZE - sizeof(struct kvm_shim)) / PAGE_SIZE)
+
+struct space {
+	uint32_t root;			/* pool page of the PML4 */
+	gva_t guard[4];
+	unsigned nguard;
+};
+
+struct kvm {
+	struct machine *m;
+	int fd, vm, vcpu;
+	size_t run_size;
+	struct kvm_run *run;
+	uint8_t *region;		/* KVM_REGION_SIZE: the shim, then the pool */
+	struct kvm_shim *shim;
+	/* The tables as they will be once the edits are done: pool page, entry. */
+	uint64_t (*tables)[512];
+	uint32_t *pool_free, pool_nfree, pool_next;
+	unsigned nedits;
+	bool edits_running;		/* the processor may be in the middle of them */
+	unsigned live, made;
+
+	struct space *current;		/* whose CR3 is loaded */
+	bool need_cr3;
+	uint64_t gdt_base;
+	bool in_user;			/* stopped in ring 3 and not by a stub */
+	bool stepping, step_seen;
+	bool wide32;			/* 32-bit code runs natively */
+	bool tsc_traps;			/* RDTSC would not show the host's counter */
+	bool exact;			/* nothing needs a guard */
+	bool has_guards;
+	bool own_selectors;		/* 64-bit code reads CS and SS of the host's Linux */
+	gva_t guard[4];			/* armed */
+	unsigned nguard;
+	struct kvm_sregs kernel;	/* ring 0 as the shim wants it */
+
+	struct fpu fpu_seen;
+	bool fpu_known;
+	uint8_t fpu_image[512];
+
+	pid_t tid;			/* who runs; for kick() */
+	atomic_bool kicked;
+	bool complained;
+};
+
+static inline gva_t kvm_region_gva(const struct kvm *k, const void *p)
+{
+	return KVM_SHIM_GVA + (uint64_t)((const uint8_t *)p - k->region);
+}
+
+/* kvm_open.c */
+int kvm_open(void **self, struct machine *m, char why[static 128]);
+void kvm_close(void *self);
+void kvm_complain(struct kvm *k, const char *what, int err);
+/* kvm_space.c */
+struct sink kvm_sink(void *self);
+gpa_t kvm_table_gpa(uint32_t page);
+/* Has the queued edits done now. */
+int kvm_flush_edits(struct kvm *k);
+/* kvm.c */
+/* One KVM_RUN until the shim speaks or the processor stops in user code. 0, -EINTR: kicked;
+ * -EIO: the VM is broken. */
+int kvm_enter(struct kvm *k, uint64_t rip, uint64_t rsp);
+struct kvm_frame *kvm_frame(struct kvm *k);
+void kvm_run_user(void *self, struct space *s, struct cpu *c, struct direct_exit *x);
+const char *kvm_refuses(void *self, const struct cpu *c);
+
+#endif
