@@ -75,6 +75,20 @@ static int guards_load(struct kvm *k, const struct space *s)
 	return ioctl(k->vcpu, KVM_SET_DEBUGREGS, &d) < 0 ? -errno : 0;
 }
 
+/* An exception that a kick came before: user code will raise it again. */
+static int event_drop(struct kvm *k)
+{
+	struct kvm_vcpu_events e;
+
+	if (ioctl(k->vcpu, KVM_GET_VCPU_EVENTS, &e) < 0)
+		return -errno;
+	if (!e.exception.injected && !e.exception.pending)
+		return 0;
+	e.exception.injected = e.exception.pending = 0;
+	e.flags = 0;
+	return ioctl(k->vcpu, KVM_SET_VCPU_EVENTS, &e) < 0 ? -errno : 0;
+}
+
 int kvm_enter(struct kvm *k, uint64_t rip, uint64_t rsp)
 {
 	struct kvm_regs *r = &k->run->s.regs.regs;
@@ -94,6 +108,12 @@ int kvm_enter(struct kvm *k, uint64_t rip, uint64_t rsp)
 	while (err == -EINTR && !(k->run->s.regs.sregs.cs.selector & 3) && in_stub(k, r->rip))
 		err = run_once(k);
 	k->in_user = (k->run->s.regs.sregs.cs.selector & 3) == 3;
+	if (err == -EINTR) {
+		int failed = event_drop(k);
+
+		if (failed)
+			return failed;
+	}
 	return err;
 }
 
@@ -217,27 +237,23 @@ static void gprs_store(struct cpu *c, const struct kvm_regs *r, uint64_t rsp)
 		c->gpr[i] = wide ? x[i] : (uint32_t)x[i];
 }
 
+/* By the XSAVE image, SDM 1 13.4: the calls for the FPU alone leave MXCSR out. */
+#define XSTATE_BV	512
+#define XSTATE_X87_SSE	3ull
+
 static int fpu_load(struct kvm *k, const struct cpu *c)
 {
-	struct kvm_fpu f;
-	uint8_t image[512];
+	static struct kvm_xsave area;
+	const uint64_t bv = XSTATE_X87_SSE;
+	uint8_t *image = (uint8_t *)area.region;
 
 	if (k->fpu_known && !memcmp(&k->fpu_seen, &c->fpu, sizeof(c->fpu)))
 		return 0;
 	fpu_to_fxsave(&c->fpu, image, true);
-	memset(&f, 0, sizeof(f));
-	memcpy(f.fpr, image + 32, sizeof(f.fpr));
-	memcpy(f.xmm, image + 160, sizeof(f.xmm));
-	memcpy(&f.fcw, image, 2);
-	memcpy(&f.fsw, image + 2, 2);
-	f.ftwx = image[4];
-	memcpy(&f.last_opcode, image + 6, 2);
-	memcpy(&f.last_ip, image + 8, 8);
-	memcpy(&f.last_dp, image + 16, 8);
-	memcpy(&f.mxcsr, image + 24, 4);
-	if (ioctl(k->vcpu, KVM_SET_FPU, &f) < 0)
+	memcpy(image + XSTATE_BV, &bv, sizeof(bv));
+	if (ioctl(k->vcpu, KVM_SET_XSAVE, &area) < 0)
 		return -errno;
-	memcpy(k->fpu_image, image, sizeof(image));
+	memcpy(k->fpu_image, image, sizeof(k->fpu_image));
 	memcpy(&k->fpu_seen, &c->fpu, sizeof(c->fpu));
 	k->fpu_known = true;
 	return 0;
@@ -245,27 +261,18 @@ static int fpu_load(struct kvm *k, const struct cpu *c)
 
 static int fpu_store(struct kvm *k, struct cpu *c)
 {
-	uint8_t image[512] = { 0 };
-	struct kvm_fpu f;
+	static struct kvm_xsave area;
+	const uint8_t *image = (const uint8_t *)area.region;
 
-	if (ioctl(k->vcpu, KVM_GET_FPU, &f) < 0)
+	if (ioctl(k->vcpu, KVM_GET_XSAVE, &area) < 0)
 		return -errno;
-	memcpy(image, &f.fcw, 2);
-	memcpy(image + 2, &f.fsw, 2);
-	image[4] = f.ftwx;
-	memcpy(image + 6, &f.last_opcode, 2);
-	memcpy(image + 8, &f.last_ip, 8);
-	memcpy(image + 16, &f.last_dp, 8);
-	memcpy(image + 24, &f.mxcsr, 4);
-	memcpy(image + 32, f.fpr, sizeof(f.fpr));
-	memcpy(image + 160, f.xmm, sizeof(f.xmm));
-	if (!k->fpu_known || memcmp(image, k->fpu_image, sizeof(image)) ||
-	    memcmp(&k->fpu_seen, &c->fpu, sizeof(c->fpu))) {
-		fpu_from_fxsave(&c->fpu, image, true);
-		memcpy(k->fpu_image, image, sizeof(image));
-		memcpy(&k->fpu_seen, &c->fpu, sizeof(c->fpu));
-		k->fpu_known = true;
-	}
+	if (k->fpu_known && !memcmp(image, k->fpu_image, sizeof(k->fpu_image)) &&
+	    !memcmp(&k->fpu_seen, &c->fpu, sizeof(c->fpu)))
+		return 0;
+	fpu_from_fxsave(&c->fpu, image, true);
+	memcpy(k->fpu_image, image, sizeof(k->fpu_image));
+	memcpy(&k->fpu_seen, &c->fpu, sizeof(c->fpu));
+	k->fpu_known = true;
 	return 0;
 }
 
@@ -316,6 +323,8 @@ static gva_t linear_rip(const struct cpu *c)
 
 static void classify(struct kvm *k, struct cpu *c, const struct kvm_frame *f, struct direct_exit *x)
 {
+	gva_t start = linear_rip(c);
+
 	c->rip = cpu_code64(c) ? f->rip : (uint32_t)f->rip;
 	switch (f->vector) {
 	case VEC_PF:
@@ -330,8 +339,9 @@ static void classify(struct kvm *k, struct cpu *c, const struct kvm_frame *f, st
 		x->gva = k->run->s.regs.sregs.cr2;
 		return;
 	case VEC_DB:
-		if (code_byte(k, c, linear_rip(c) - 1) == 0xf1) {
-			c->rip--;		/* INT1 */
+		/* INT1, or TF: that of a step or one that POPF has set. */
+		if (k->stepping ? code_byte(k, c, start) == 0xf1 : !(f->rflags & FL_TF)) {
+			c->rip--;
 			x->kind = DEXIT_INTN;
 		} else if (k->stepping) {
 			x->kind = DEXIT_STEP;
@@ -374,10 +384,10 @@ static int load(struct kvm *k, struct space *s, const struct cpu *c, uint64_t *r
 		uint64_t *saved = &f->rip - 5;
 
 		saved[0] = r->rax; saved[1] = r->rcx; saved[2] = r->rdx; saved[3] = r->rsi; saved[4] = r->rdi;
-		k->kernel.cr3 = kvm_table_gpa(s->root);
+		k->cr3 = kvm_table_gpa(s->root);
 		r->rsi = KVM_SHIM_GVA + offsetof(struct kvm_shim, edits);
 		r->rcx = k->nedits;
-		r->rdx = k->kernel.cr3;
+		r->rdx = k->cr3;
 		*rip = KVM_SHIM_GVA + kvm_shim_at_edit;
 		*rsp = kvm_region_gva(k, saved);
 	}
@@ -389,6 +399,7 @@ static void edits_done(struct kvm *k, struct space *s)
 {
 	k->nedits = 0;
 	k->current = s;
+	k->kernel.cr3 = k->cr3;
 }
 
 void kvm_run_user(void *self, struct space *s, struct cpu *c, struct direct_exit *x)
@@ -409,6 +420,10 @@ void kvm_run_user(void *self, struct space *s, struct cpu *c, struct direct_exit
 	err = load(k, s, c, &rip, &rsp);
 	if (!err)
 		err = kvm_enter(k, rip, rsp);
+	if (!err && !(kvm_frame(k)->cs & 3)) {	/* the shim itself raised it */
+		kvm_complain(k, "exception in the shim", -EFAULT);
+		err = -EFAULT;
+	}
 	if (!err) {
 		f = *kvm_frame(k);
 		edits_done(k, s);

@@ -45,13 +45,11 @@ struct kvm {
 	/* The tables as they will be once the edits are done: pool page, entry. */
 	uint64_t (*tables)[512];
 	uint32_t *pool_free, pool_nfree, pool_next;
+	uint32_t roots_free[64], nroots_free;
 	unsigned nedits;
-	bool edits_running;		/* the processor may be in the middle of them */
 	unsigned live, made;
 
 	struct space *current;		/* whose CR3 is loaded */
-	bool need_cr3;
-	uint64_t gdt_base;
 	bool in_user;			/* stopped in ring 3 and not by a stub */
 	bool stepping, step_seen;
 	bool wide32;			/* 32-bit code runs natively */
@@ -61,7 +59,8 @@ struct kvm {
 	bool own_selectors;		/* 64-bit code reads CS and SS of the host's Linux */
 	gva_t guard[4];			/* armed */
 	unsigned nguard;
-	struct kvm_sregs kernel;	/* ring 0 as the shim wants it */
+	struct kvm_sregs kernel;	/* ring 0 as the shim wants it, with the CR3 that is loaded */
+	uint64_t cr3;			/* what the shim will load: only it, after the edits that make it */
 
 	struct fpu fpu_seen;
 	bool fpu_known;

@@ -165,7 +165,7 @@ static int set_registers(struct kvm *k, char *why)
 	if (ioctl(k->vcpu, KVM_GET_SREGS, s) < 0)
 		FAIL(-errno, "KVM_GET_SREGS: %s", strerror(errno));
 	s->cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_PG;
-	s->cr3 = kvm_table_gpa(0);
+	s->cr3 = k->cr3 = kvm_table_gpa(0);
 	s->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 	s->efer = EFER_LME | EFER_LMA | EFER_NXE;
 	s->cs = (struct kvm_segment){ .selector = KVM_SEL_CODE, .limit = 0xffffffff, .type = 11, .present = 1,

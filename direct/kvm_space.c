@@ -49,11 +49,13 @@ int kvm_flush_edits(struct kvm *k)
 	do {	/* from the start, if a kick came in between: stores may be done twice */
 		r->rsi = KVM_SHIM_GVA + offsetof(struct kvm_shim, edits);
 		r->rcx = k->nedits;
-		r->rdx = k->kernel.cr3;
+		r->rdx = k->cr3;
 		err = kvm_enter(k, KVM_SHIM_GVA + kvm_shim_at_edit, kvm_region_gva(k, top - 5));
 	} while (err == -EINTR);
-	if (!err)
+	if (!err) {
 		k->nedits = 0;
+		k->kernel.cr3 = k->cr3;
+	}
 	return err;
 }
 
@@ -146,7 +148,7 @@ static struct space *space_create(void *engine, int *err)
 {
 	struct kvm *k = engine;
 	struct space *s = calloc(1, sizeof(*s));
-	int64_t page = s ? page_take(k) : -ENOMEM;
+	int64_t page = !s ? -ENOMEM : k->nroots_free ? k->roots_free[--k->nroots_free] : page_take(k);
 
 	*err = page < 0 ? (int)page : 0;
 	if (!*err) {
@@ -174,12 +176,13 @@ static void space_destroy(void *engine, struct space *s)
 
 	if (!s)
 		return;
-	if (!space_clear(k, s) && !edit(k, s->root, 511, 0))
-		k->pool_free[k->pool_nfree++] = s->root;
-	/* The processor must not stay in a root that is no more: page 0 is the shim's own. */
+	/* The shim stays in it: the processor may be using it, and will until the edits are
+	 * done. A root is never anything else again. */
+	if (!space_clear(k, s) && k->nroots_free < ARRAY_LEN(k->roots_free))
+		k->roots_free[k->nroots_free++] = s->root;
 	if (k->current == s) {
 		k->current = NULL;
-		k->kernel.cr3 = kvm_table_gpa(0);
+		k->cr3 = kvm_table_gpa(0);
 	}
 	k->live--;
 	free(s);

@@ -86,7 +86,7 @@ void settle_choices(const struct insn *in, struct outcome *host, struct outcome 
 		}
 	}
 	/* Of ten bytes across the end of the data, the first eight may have been stored. */
-	if (both && in->mnem == M_FBSTP)
+	if (both && (in->mnem == M_FBSTP || in->mnem == M_FSTP))
 		memcpy(interp->s.data + DATA_SIZE - 9, host->s.data + DATA_SIZE - 9, 9);
 	/* The x87 state stays, or TOP became 0 or all registers valid before the access failed. */
 	if (both && mmx && !(host->s.cpu.fpu.sw & 0x3800))
