@@ -321,6 +321,21 @@ static gva_t linear_rip(const struct cpu *c)
 	return cpu_code64(c) ? c->rip : (uint32_t)(c->rip + c->seg[SEG_CS].base);
 }
 
+/* A KVM where SYSCALL is no fault: it went to LSTAR, where nothing is, and left RCX and R11. */
+static bool syscall_went(struct kvm *k, struct cpu *c, const struct kvm_frame *f, struct direct_exit *x)
+{
+	gva_t at = c->gpr[RCX] - 2;
+
+	if (f->rip != KVM_LSTAR ||
+	    (!k->trying && (code_byte(k, c, at) != 0x0f || code_byte(k, c, at + 1) != 0x05)))
+		return false;
+	x->kind = DEXIT_SYSCALL;
+	x->rip_known = true;
+	c->rip = at;
+	flags_store(k, c, c->gpr[R11]);
+	return true;
+}
+
 static void classify(struct kvm *k, struct cpu *c, const struct kvm_frame *f, struct direct_exit *x)
 {
 	gva_t start = linear_rip(c);
@@ -328,13 +343,8 @@ static void classify(struct kvm *k, struct cpu *c, const struct kvm_frame *f, st
 	c->rip = cpu_code64(c) ? f->rip : (uint32_t)f->rip;
 	switch (f->vector) {
 	case VEC_PF:
-		if (f->rip == KVM_LSTAR) {	/* SYSCALL was not a fault, and went there */
-			x->kind = DEXIT_SYSCALL;
-			x->rip_known = true;
-			c->rip = c->gpr[RCX] - 2;
-			flags_store(k, c, c->gpr[R11]);
+		if (syscall_went(k, c, f, x))
 			return;
-		}
 		x->kind = DEXIT_FAULT;
 		x->gva = k->run->s.regs.sregs.cr2;
 		return;
@@ -448,6 +458,8 @@ void kvm_run_user(void *self, struct space *s, struct cpu *c, struct direct_exit
 		classify(k, c, &f, x);
 	} else if (err == -EINTR || err == -EAGAIN || err == -EBUSY) {
 		c->rip = cpu_code64(c) ? f.rip : (uint32_t)f.rip;
+		if (syscall_went(k, c, &f, x))	/* a kick just behind it */
+			return;
 		x->kind = err == -EINTR ? DEXIT_KICK : err == -EBUSY ? DEXIT_GUARD : DEXIT_TRAP;
 		x->gva = c->rip;
 	} else {

@@ -55,6 +55,7 @@ struct kvm {
 	bool wide32;			/* 32-bit code runs natively */
 	bool tsc_traps;			/* RDTSC would not show the host's counter */
 	bool exact;			/* nothing needs a guard */
+	bool trying;			/* not yet open: there are no guest tables */
 	bool has_guards;
 	bool own_selectors;		/* 64-bit code reads CS and SS of the host's Linux */
 	gva_t guard[4];			/* armed */

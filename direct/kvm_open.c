@@ -101,11 +101,10 @@ static void make_tables(struct kvm *k)
 	k->pool_next = 3;
 }
 
-static void make_shim(struct kvm *k)
+static void shim_fill(struct kvm_shim *s)
 {
 	const uint64_t tss = KVM_SHIM_GVA + offsetof(struct kvm_shim, tss);
 	const uint64_t stack = KVM_SHIM_GVA + offsetof(struct kvm_shim, stack[512]);
-	struct kvm_shim *s = k->shim;
 
 	memcpy(s->text, kvm_shim_text, (size_t)(kvm_shim_text_end - kvm_shim_text));
 	for (uint64_t i = 0; i < KVM_VECTORS; i++) {	/* interrupt gates, DPL 0 */
@@ -356,8 +355,10 @@ static int try_vm(struct kvm *k, char *why)
 		err = sink.apply(k, t.space, &op, 1);
 	if (err)
 		snprintf(why, 128, "KVM: page tables: %s", strerror(-err));
+	k->trying = true;
 	if (!err)
 		err = try_all(&t, why);
+	k->trying = false;
 	if (t.space)
 		sink.space_destroy(k, t.space);
 	memcpy(t.page, saved, sizeof(saved));
@@ -372,10 +373,31 @@ static void on_kick(int sig)
 	(void)sig;
 }
 
+/* What the shim is made of, and user code must not have reached. */
+static bool shim_intact(const struct kvm *k)
+{
+	struct kvm_shim *was = calloc(1, sizeof(*was));
+	bool same;
+
+	if (!was)
+		return true;
+	shim_fill(was);
+	was->gdt[KVM_SEL_CODE >> 3] |= k->shim->gdt[KVM_SEL_CODE >> 3] & 1ull << 40;	/* accessed */
+	was->gdt[KVM_SEL_DATA >> 3] |= k->shim->gdt[KVM_SEL_DATA >> 3] & 1ull << 40;
+	same = !memcmp(was->text, k->shim->text, sizeof(was->text)) &&
+	       !memcmp(was->idt, k->shim->idt, sizeof(was->idt)) &&
+	       !memcmp(was->tss, k->shim->tss, sizeof(was->tss)) &&
+	       !memcmp(&was->gdt[KVM_GDT_GUEST], &k->shim->gdt[KVM_GDT_GUEST],
+		       (KVM_GDT_ENTRIES - KVM_GDT_GUEST) * sizeof(was->gdt[0]));
+	free(was);
+	return same;
+}
+
 void kvm_close(void *self)
 {
 	struct kvm *k = self;
 
+	bug_on(k->made && !shim_intact(k));
 	if (k->run)
 		munmap(k->run, k->run_size);
 	if (k->vcpu >= 0)
@@ -408,7 +430,7 @@ int kvm_open(void **self, struct machine *m, char why[static 128])
 		err = open_memory(k, why);
 	if (!err) {
 		make_tables(k);
-		make_shim(k);
+		shim_fill(k->shim);
 		err = set_cpuid(k, why);
 	}
 	if (!err)
