@@ -492,6 +492,13 @@ static void kvm_kick(void *self)
 	errno = saved;
 }
 
+static bool kvm_complete(void *self)
+{
+	const struct kvm *k = self;
+
+	return k->wide32 && !k->own_selectors;
+}
+
 static void kvm_counts(void *self, unsigned *live, unsigned *made)
 {
 	const struct kvm *k = self;
@@ -506,6 +513,7 @@ const struct direct_engine direct_kvm = {
 	.close = kvm_close,
 	.sink = kvm_sink,
 	.refuses = kvm_refuses,
+	.complete = kvm_complete,
 	.run = kvm_run_user,
 	.step = kvm_step,
 	.kick = kvm_kick,

@@ -56,6 +56,7 @@ struct kvm {
 	bool tsc_traps;			/* RDTSC would not show the host's counter */
 	bool exact;			/* nothing needs a guard */
 	bool trying;			/* not yet open: there are no guest tables */
+	bool own_tables;		/* LSL and loads of segments meet the VM's descriptors */
 	bool has_guards;
 	bool own_selectors;		/* 64-bit code reads CS and SS of the host's Linux */
 	gva_t guard[4];			/* armed */

@@ -319,6 +319,19 @@ static bool replaces_selectors(struct trial *t)
 	return x.kind != DEXIT_TRAP || c.rip != TRY_GVA + 2 || (uint16_t)c.gpr[RAX] != SEL_OTHER64;
 }
 
+/* Are descriptors those of the VM's table? Selector 0x7b is in Linux's, and not in this one. */
+static bool tables_are_ours(struct trial *t)
+{
+	struct direct_exit x;
+	struct cpu c;
+
+	try_code(t, true, "\xb9\x7b\x00\x00\x00\x0f\x03\xc1", 8, &c, &x);	/* MOV ECX; LSL EAX, ECX */
+	if (!(x.kind == DEXIT_TRAP && c.rip == TRY_GVA + 8) || (cpu_eflags(&c) & FL_ZF))
+		return false;
+	try_code(t, true, "\xb9\x7b\x00\x00\x00\x8e\xe1", 7, &c, &x);		/* MOV FS, ECX */
+	return x.kind == DEXIT_TRAP && c.rip == TRY_GVA + 5;
+}
+
 static int try_all(struct trial *t, char *why)
 {
 	struct kvm *k = t->k;
@@ -335,7 +348,8 @@ static int try_all(struct trial *t, char *why)
 	if (!traps(t, "\x0f\x05", 2) || !traps(t, "\xcd\x80", 2))
 		FAIL(-ENOTSUP, "this KVM lets user code make system calls");
 	k->tsc_traps = k->tsc_traps || !tsc_is_host(t);
-	k->exact = cpuid_agrees(t) && traps(t, "\x0f\x01\xd0", 3);
+	k->own_tables = tables_are_ours(t);
+	k->exact = k->own_tables && cpuid_agrees(t) && traps(t, "\x0f\x01\xd0", 3);
 	k->own_selectors = replaces_selectors(t);
 	k->has_guards = guard_works(t);
 	return 0;

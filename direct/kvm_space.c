@@ -230,7 +230,8 @@ static unsigned needs_guard(void *engine)
 	const struct kvm *k = engine;
 
 	return k->exact ? SINK_GUARD_NOTHING :
-	       SINK_GUARD_CPUID | SINK_OWN_SEGMENTS | (k->has_guards ? 0 : SINK_GUARD_CANNOT);
+	       SINK_GUARD_CPUID | (k->own_tables ? SINK_OWN_SEGMENTS : 0) |
+	       (k->has_guards ? 0 : SINK_GUARD_CANNOT);
 }
 
 struct sink kvm_sink(void *self)

@@ -77,13 +77,18 @@ enum power vmm_run(struct vmm *vmm)
 
 /* --- Making and breaking -------------------------------------------------------- */
 
-static int open_engine(struct vmm *vmm, const struct direct_engine *e, char why[static 128])
+/* whole: only if it runs every kind of user code. */
+static int open_engine(struct vmm *vmm, const struct direct_engine *e, bool whole, char why[static 128])
 {
 	struct sink sink;
 	int err = e->open(&vmm->direct, vmm->m, why);
 
 	if (err)
 		return err;
+	if (whole && e->complete && !e->complete(vmm->direct)) {
+		e->close(vmm->direct);
+		return -ENOTSUP;
+	}
 	sink = e->sink(vmm->direct);
 	err = shadow_create(&vmm->shadow, vmm->m, &sink, SHADOW_ROOTS);
 	if (err) {
@@ -97,16 +102,16 @@ static int open_engine(struct vmm *vmm, const struct direct_engine *e, char why[
 }
 
 /* An engine asked for by name serves or is an error; auto takes ring3, which runs every kind
- * of user code, and KVM where there is no ring3. */
+ * of user code, and without it a KVM that does so as well. */
 static int open_direct(struct vmm *vmm, char why[static 128])
 {
 	char kvm_why[128];
 	int err;
 
 	if (vmm->m->config->direct == DIRECT_KVM)
-		return open_engine(vmm, &direct_kvm, why);
-	err = open_engine(vmm, &direct_ring3, why);
-	if (err && vmm->m->config->direct == DIRECT_AUTO && !open_engine(vmm, &direct_kvm, kvm_why))
+		return open_engine(vmm, &direct_kvm, false, why);
+	err = open_engine(vmm, &direct_ring3, false, why);
+	if (err && vmm->m->config->direct == DIRECT_AUTO && !open_engine(vmm, &direct_kvm, true, kvm_why))
 		err = 0;
 	return err;
 }

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* hemi probe: what this host can do for each direct engine. Nothing is kept. */
+#include <glib.h>
+#include <json-glib/json-glib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "direct/probe.h"
+#include "interp/interp.h"
+
+static const struct direct_engine *const engines[] = { &direct_ring3, &direct_kvm };
+#define ENGINES	ARRAY_LEN(engines)
+/* More than that, and it is no processor that runs the loop. */
+#define NATIVE	1.5
+
+static int probe_all(struct probe_report r[ENGINES])
+{
+	struct config cfg = { .memory = PROBE_RAM, .serial = "none", .direct = DIRECT_AUTO };
+
+	for (size_t i = 0; i < ENGINES; i++) {
+		struct interp *v = NULL;
+		struct machine m;
+		int err = machine_create(&m, &cfg);
+
+		if (!err)
+			err = interp_create(&v, &m);
+		if (err) {
+			fprintf(stderr, "hemi probe: a machine: %s\n", strerror(-err));
+			return EXIT_HOST;
+		}
+		probe_engine(engines[i], &m, &r[i]);
+		interp_destroy(v);
+		machine_destroy(&m);
+	}
+	return EXIT_OK;
+}
+
+static const char *speed(const struct probe_kind *k)
+{
+	return !k->works ? "does not run" : k->slower <= NATIVE ? "native" : "emulated";
+}
+
+static void print_text(const struct probe_report r[ENGINES])
+{
+	puts("kind of code     engine  speed          loop, times the host   crossing, us");
+	for (unsigned c = 0; c < PROBE_CODES; c++)
+		for (size_t i = 0; i < ENGINES; i++) {
+			const struct probe_kind *k = &r[i].code[c];
+
+			printf("%-16s %-7s ", probe_code_names[c], engines[i]->name);
+			if (r[i].why[0])
+				puts("not to be had");
+			else if (!k->works)
+				printf("%s%s%s\n", speed(k), k->refused ? ": " : "", k->refused ? k->refused : "");
+			else
+				printf("%-14s %20.2f %14.1f%s%s\n", speed(k), k->slower, k->crossing_us,
+				       k->refused ? "  interpreted: " : "", k->refused ? k->refused : "");
+		}
+	puts("virtual-8086     -       interpreted: no engine runs it");
+	for (size_t i = 0; i < ENGINES; i++)
+		if (r[i].why[0])
+			printf("%s: %s\n", engines[i]->name, r[i].why);
+	printf("\n%-16s", "instruction");
+	for (size_t i = 0; i < ENGINES; i++)
+		printf(" %-10s", engines[i]->name);
+	puts(" (64-bit user code, before the scanner)");
+	for (unsigned n = 0; n < r[0].ninsns || n < r[1].ninsns; n++) {
+		printf("%-16s", r[n < r[0].ninsns ? 0 : 1].insn[n].name);
+		for (size_t i = 0; i < ENGINES; i++)
+			printf(" %-10s", n < r[i].ninsns ? probe_verdict_names[r[i].insn[n].verdict] : "-");
+		puts("");
+	}
+	puts("\ntraps: stops at the instruction; spoofed: the host's kernel answers; agrees: as the guest's\n"
+	     "processor would; silent: shows what is the host's; invalid: the host has no such instruction.");
+}
+
+static void json_engine(JsonBuilder *b, const char *name, const struct probe_report *r)
+{
+	json_builder_set_member_name(b, name);
+	json_builder_begin_object(b);
+	json_builder_set_member_name(b, "available");
+	json_builder_add_boolean_value(b, !r->why[0]);
+	if (r->why[0]) {
+		json_builder_set_member_name(b, "why");
+		json_builder_add_string_value(b, r->why);
+	}
+	json_builder_set_member_name(b, "code");
+	json_builder_begin_object(b);
+	for (unsigned c = 0; c < PROBE_CODES && !r->why[0]; c++) {
+		const struct probe_kind *k = &r->code[c];
+
+		json_builder_set_member_name(b, probe_code_names[c]);
+		json_builder_begin_object(b);
+		json_builder_set_member_name(b, "speed");
+		json_builder_add_string_value(b, speed(k));
+		json_builder_set_member_name(b, "slower");
+		json_builder_add_double_value(b, k->slower);
+		json_builder_set_member_name(b, "crossing_us");
+		json_builder_add_double_value(b, k->crossing_us);
+		json_builder_set_member_name(b, "refused");
+		if (k->refused)
+			json_builder_add_string_value(b, k->refused);
+		else
+			json_builder_add_null_value(b);
+		json_builder_end_object(b);
+	}
+	json_builder_end_object(b);
+	json_builder_set_member_name(b, "instructions");
+	json_builder_begin_object(b);
+	for (unsigned n = 0; n < r->ninsns; n++) {
+		json_builder_set_member_name(b, r->insn[n].name);
+		json_builder_add_string_value(b, probe_verdict_names[r->insn[n].verdict]);
+	}
+	json_builder_end_object(b);
+	json_builder_end_object(b);
+}
+
+static void print_json(const struct probe_report r[ENGINES])
+{
+	JsonBuilder *b = json_builder_new();
+	JsonGenerator *g = json_generator_new();
+	JsonNode *root;
+	char *text;
+
+	json_builder_begin_object(b);
+	for (size_t i = 0; i < ENGINES; i++)
+		json_engine(b, engines[i]->name, &r[i]);
+	json_builder_end_object(b);
+	root = json_builder_get_root(b);
+	json_generator_set_root(g, root);
+	json_generator_set_pretty(g, TRUE);
+	text = json_generator_to_data(g, NULL);
+	puts(text);
+	g_free(text);
+	json_node_unref(root);
+	g_object_unref(g);
+	g_object_unref(b);
+}
+
+int command_probe(int argc, char **argv)
+{
+	static struct probe_report r[ENGINES];
+	gboolean json = FALSE;
+	const GOptionEntry entries[] = {
+		{ "json", 0, 0, G_OPTION_ARG_NONE, &json, "print JSON", NULL },
+		{ NULL, 0, 0, 0, NULL, NULL, NULL },
+	};
+	GOptionContext *o = g_option_context_new("- what can this host do?");
+	GError *err = NULL;
+	int status;
+
+	g_option_context_add_main_entries(o, entries, NULL);
+	g_option_context_set_description(o, "EXAMPLES\n"
+		"  hemi probe            a table: engines, kinds of code, sensitive instructions\n"
+		"  hemi probe --json     the same for programs\n");
+	if (!g_option_context_parse(o, &argc, &argv, &err)) {
+		fprintf(stderr, "hemi probe: %s\n", err->message);
+		g_clear_error(&err);
+		g_option_context_free(o);
+		return EXIT_USAGE;
+	}
+	g_option_context_free(o);
+	if (argc > 1) {
+		fprintf(stderr, "hemi probe: unexpected argument '%s'; see hemi probe --help\n", argv[1]);
+		return EXIT_USAGE;
+	}
+	status = probe_all(r);
+	if (status)
+		return status;
+	if (json)
+		print_json(r);
+	else
+		print_text(r);
+	return EXIT_OK;
+}
