@@ -50,8 +50,8 @@ struct direct_engine {
 	struct sink (*sink)(void *self);
 	/* NULL if this state's segments can be run, else why not (a static string). */
 	const char *(*refuses)(void *self, const struct cpu *c);
-	/* Does it run every kind of user code? NULL: yes. */
-	bool (*complete)(void *self);
+	/* NULL, or answers NULL: it runs every kind of user code. Else what it does not run. */
+	const char *(*complete)(void *self);
 	/* Runs c's user code in space until something happens. */
 	void (*run)(void *self, struct space *, struct cpu *c, struct direct_exit *exit);
 	/* The same for one instruction (or one iteration of a repeated one). */

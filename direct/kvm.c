@@ -159,7 +159,7 @@ const char *kvm_refuses(void *self, const struct cpu *c)
 	uint64_t d;
 
 	if (!cpu_code64(c) && !k->wide32)
-		return "32-bit code, which this KVM emulates";
+		return k->why32;
 	if (c->cr4 & CR4_OSXSAVE)
 		return "XSAVE in use";
 	for (unsigned s = 0; s <= SEG_GS; s++)
@@ -492,11 +492,11 @@ static void kvm_kick(void *self)
 	errno = saved;
 }
 
-static bool kvm_complete(void *self)
+static const char *kvm_complete(void *self)
 {
 	const struct kvm *k = self;
 
-	return k->wide32 && !k->own_selectors;
+	return !k->wide32 ? k->why32 : k->own_selectors ? "selectors, which this KVM replaces" : NULL;
 }
 
 static void kvm_counts(void *self, unsigned *live, unsigned *made)

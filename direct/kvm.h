@@ -53,6 +53,7 @@ struct kvm {
 	bool in_user;			/* stopped in ring 3 and not by a stub */
 	bool stepping, step_seen;
 	bool wide32;			/* 32-bit code runs natively */
+	char why32[64];			/* if not */
 	bool tsc_traps;			/* RDTSC would not show the host's counter */
 	bool exact;			/* nothing needs a guard */
 	bool trying;			/* not yet open: there are no guest tables */

@@ -235,6 +235,18 @@ static void try_code(struct trial *t, bool wide, const char *code, size_t n, str
 	kvm_run_user(t->k, t->space, c, x);
 }
 
+/* The same loop on the host itself. */
+static int64_t host_loop_ns(void)
+{
+	struct timespec a, b;
+	uint32_t n = 20000;
+
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	__asm__ volatile("1: dec %0; jnz 1b" : "+r"(n));
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	return (b.tv_sec - a.tv_sec) * 1000000000ll + b.tv_nsec - a.tv_nsec + 1;
+}
+
 static int64_t loop_ns(struct trial *t, bool wide)
 {
 	struct timespec a, b;
@@ -345,6 +357,11 @@ static int try_all(struct trial *t, char *why)
 		FAIL(-ENOTSUP, "this KVM emulates 64-bit user code");
 	narrow = loop_ns(t, false);
 	k->wide32 = narrow < wide + 1000000;
+	if (narrow == INT64_MAX)
+		snprintf(k->why32, sizeof(k->why32), "32-bit code, which this KVM does not run");
+	else
+		snprintf(k->why32, sizeof(k->why32), "32-bit code, which this KVM emulates, %lld times slower",
+			 (long long)((narrow - wide) / host_loop_ns()));
 	if (!traps(t, "\x0f\x05", 2) || !traps(t, "\xcd\x80", 2))
 		FAIL(-ENOTSUP, "this KVM lets user code make system calls");
 	k->tsc_traps = k->tsc_traps || !tsc_is_host(t);

@@ -85,9 +85,14 @@ static int open_engine(struct vmm *vmm, const struct direct_engine *e, bool whol
 
 	if (err)
 		return err;
-	if (whole && e->complete && !e->complete(vmm->direct)) {
-		e->close(vmm->direct);
-		return -ENOTSUP;
+	if (whole && e->complete) {
+		const char *lacks = e->complete(vmm->direct);
+
+		if (lacks) {
+			snprintf(why, 128, "%s", lacks);
+			e->close(vmm->direct);
+			return -ENOTSUP;
+		}
 	}
 	sink = e->sink(vmm->direct);
 	err = shadow_create(&vmm->shadow, vmm->m, &sink, SHADOW_ROOTS);
@@ -101,18 +106,41 @@ static int open_engine(struct vmm *vmm, const struct direct_engine *e, bool whol
 	return 0;
 }
 
+/* --verbose: what auto chose and why; what KVM lacks is asked only for that. */
+static void tell_choice(struct vmm *vmm)
+{
+	char why[128] = "";
+	void *kvm;
+
+	if (vmm->engine == &direct_kvm) {
+		fprintf(stderr, "hemi: direct engine: kvm, since ring3 is not to be had\n");
+		return;
+	}
+	if (!direct_kvm.open(&kvm, vmm->m, why)) {
+		const char *lacks = direct_kvm.complete(kvm);
+
+		snprintf(why, sizeof(why), "%s%s", lacks ? "it does not serve " : "its crossings are not known to be cheaper",
+			 lacks ? lacks : "");
+		direct_kvm.close(kvm);
+	}
+	fprintf(stderr, "hemi: direct engine: ring3, which runs every kind of user code; not kvm: %s\n", why);
+}
+
 /* An engine asked for by name serves or is an error; auto takes ring3, which runs every kind
  * of user code, and without it a KVM that does so as well. */
 static int open_direct(struct vmm *vmm, char why[static 128])
 {
+	bool automatic = vmm->m->config->direct == DIRECT_AUTO;
 	char kvm_why[128];
 	int err;
 
 	if (vmm->m->config->direct == DIRECT_KVM)
 		return open_engine(vmm, &direct_kvm, false, why);
 	err = open_engine(vmm, &direct_ring3, false, why);
-	if (err && vmm->m->config->direct == DIRECT_AUTO && !open_engine(vmm, &direct_kvm, true, kvm_why))
+	if (err && automatic && !open_engine(vmm, &direct_kvm, true, kvm_why))
 		err = 0;
+	if (!err && automatic && vmm->m->config->verbose)
+		tell_choice(vmm);
 	return err;
 }
 
