@@ -74,12 +74,15 @@ class Machine:
 class Hemi(Machine):
     def command(self):
         hemi = os.environ.get("HEMI") or program(self.build, "hemi")
-        engine = self.name.split("-")
+        engine, *more = self.name.split("-")
+        gates = [w for w in more if w in ("always", "adaptive", "never")]
+        direct = [w for w in more if w not in gates]
         return [hemi, "run", "--kernel", self.kernel,
                 *(["--initrd", self.image] if self.image else ["--debug-exit"]), "--append", self.append,
-                "--memory", f"{self.memory}M", "--engine", engine[0],
+                "--memory", f"{self.memory}M", "--engine", engine,
                 *(["--cpu", "hemi64"] if self.arch == "amd64" else []),
-                *(["--direct", engine[1]] if len(engine) > 1 else []), "--serial", f"file:{self.serial}"]
+                *(["--direct", direct[0]] if direct else []), *(["--gate", gates[0]] if gates else []),
+                "--serial", f"file:{self.serial}"]
 
 
 class Qemu(Machine):

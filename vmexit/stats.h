@@ -38,6 +38,9 @@ struct stats {
 		uint64_t moves;		/* the engine's pages were where the guest wanted its own */
 		uint64_t sink_calls, sink_ops;
 	} shadow;
+	/* Adaptive gate: bursts that ran where they should, crossed in vain, or should have crossed at
+	 * once, in hindsight; what the second kind lost. */
+	struct { uint64_t right, too_early, too_late; double lost; } gate;
 	struct { uint64_t pages_scanned, pages_refused, guards_hit; } scanner;
 	struct { unsigned live, made; } stubs;
 	struct { uint64_t traces, decoded, flushes; } interpreter;

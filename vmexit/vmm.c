@@ -234,6 +234,10 @@ static void stats_direct(struct vmm *vmm, struct stats *out)
 	out->scanner.pages_scanned = s.pages_scanned;
 	out->scanner.pages_refused = s.pages_refused;
 	out->scanner.guards_hit = vmm->guards_hit;
+	out->gate.right = vmm->bursts.right;
+	out->gate.too_early = vmm->bursts.early;
+	out->gate.too_late = vmm->bursts.late;
+	out->gate.lost = (double)vmm->bursts.lost_ns / 1e9;
 	vmm->engine->counts(vmm->direct, &out->stubs.live, &out->stubs.made);
 }
 
