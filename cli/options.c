@@ -35,7 +35,7 @@ static const char examples[] =
 struct word { const char *name; unsigned value; };
 
 static const struct word engines[] = {
-	{ "hybrid", ENGINE_HYBRID }, { "interp", ENGINE_INTERP }, { NULL, 0 },
+	{ "hybrid", ENGINE_HYBRID }, { "interp", ENGINE_INTERP }, { "full", ENGINE_FULL }, { NULL, 0 },
 };
 static const struct word directs[] = {
 	{ "auto", DIRECT_AUTO }, { "ring3", DIRECT_RING3 }, { "kvm", DIRECT_KVM }, { NULL, 0 },
@@ -325,7 +325,8 @@ static GOptionContext *options_context(struct options *o)
 		{ "memory", 'm', 0, G_OPTION_ARG_STRING, &t->memory,
 		  "guest memory, with suffix K, M or G (default 256M)", "SIZE" },
 		{ "engine", 'e', 0, G_OPTION_ARG_STRING, &t->engine,
-		  "hybrid: user code runs on the host CPU (default); interp: nothing does", "NAME" },
+		  "hybrid: user code runs on the host CPU (default); interp: nothing does; full: "
+		  "everything does, by KVM", "NAME" },
 		{ "direct", 0, 0, G_OPTION_ARG_STRING, &t->direct,
 		  "direct engine of hybrid: auto (default), ring3 or kvm", "NAME" },
 		{ "gate", 0, 0, G_OPTION_ARG_STRING, &t->gate,

@@ -5,7 +5,7 @@
 
 #include "machine/types.h"
 
-enum engine { ENGINE_HYBRID, ENGINE_INTERP };
+enum engine { ENGINE_HYBRID, ENGINE_INTERP, ENGINE_FULL };
 enum direct_kind { DIRECT_AUTO, DIRECT_RING3, DIRECT_KVM };
 /* --trace, in builds with --enable-trace: instructions, exceptions and interrupts,
  * crossings into and out of the direct engine, port accesses. */

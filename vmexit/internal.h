@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "direct/direct.h"
+#include "direct/full.h"
 #include "direct/gate.h"
 #include "interp/interp.h"
 #include "shadow/shadow.h"
@@ -20,6 +21,8 @@ struct vmm {
 	void *direct;
 	struct shadow *shadow;
 	struct bursts bursts;
+	struct full *full;		/* or everything by KVM */
+	uint64_t full_reasons[FULL_EXITS];
 	char no_direct[128];		/* hybrid without a direct engine: why */
 
 	int wake;			/* eventfd: ends an idle wait */
@@ -47,6 +50,12 @@ static inline int64_t host_now(void)
 	return t.tv_sec * 1000000000ll + t.tv_nsec;
 }
 
+/* vmm.c */
+void vmm_take_requests(struct machine *m);
+/* full.c: the engine that needs no interpreter; the loop ends with m->power. */
+int full_create(struct vmm *vmm, char why[static 128]);
+void full_loop(struct vmm *vmm);
+void full_stats(const struct vmm *vmm, struct stats *out);
 /* user.c: runs user code, on whichever engine, until the kernel is due or somebody
  * wants attention. */
 void user_run(struct vmm *vmm, int64_t slice);

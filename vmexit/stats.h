@@ -15,7 +15,7 @@ struct stats_count {
 };
 
 struct stats {
-	const char *engine;		/* what was asked for: hybrid, interp */
+	const char *engine;		/* what was asked for: hybrid, interp, full */
 	const char *direct;		/* the direct engine that served, or NULL */
 
 	struct { double total, interpreter, direct, crossing, idle; } seconds;

@@ -17,7 +17,7 @@
 
 /* --- The loop ------------------------------------------------------------------ */
 
-static void take_requests(struct machine *m)
+void vmm_take_requests(struct machine *m)
 {
 	unsigned bits = atomic_exchange(&m->attention, 0);
 
@@ -50,8 +50,10 @@ enum power vmm_run(struct vmm *vmm)
 	unsigned until_user = vmm->engine ? RUN_UNTIL_USER : 0;
 
 	vmm->started = host_now();
+	if (vmm->full)
+		full_loop(vmm);
 	while (m->power == POWER_ON) {
-		take_requests(m);
+		vmm_take_requests(m);
 		if (m->power != POWER_ON)
 			break;		/* nothing else would end an idle wait */
 		int64_t next = clock_run(&m->clock);
@@ -165,6 +167,8 @@ int vmm_create(struct vmm **out, struct machine *m, char why[static 128])
 	m->clock.retired = interp_retired(vmm->interp);
 	if (m->config->engine == ENGINE_HYBRID)
 		err = open_direct(vmm, why);
+	else if (m->config->engine == ENGINE_FULL)
+		err = full_create(vmm, why);
 	if (!err && (err = wait_create(vmm)))
 		snprintf(why, 128, "timer: %s", strerror(-err));
 	if (err) {
@@ -180,6 +184,8 @@ void vmm_destroy(struct vmm *vmm)
 	if (!vmm)
 		return;
 	wait_destroy(vmm);
+	if (vmm->full)
+		full_close(vmm->full);
 	if (vmm->engine) {
 		shadow_destroy(vmm->shadow);
 		vmm->engine->close(vmm->direct);
@@ -241,12 +247,16 @@ static void stats_direct(struct vmm *vmm, struct stats *out)
 	vmm->engine->counts(vmm->direct, &out->stubs.live, &out->stubs.made);
 }
 
+static const char *const engine_names[] = {
+	[ENGINE_HYBRID] = "hybrid", [ENGINE_INTERP] = "interp", [ENGINE_FULL] = "full",
+};
+
 void vmm_stats(struct vmm *vmm, struct stats *out)
 {
 	struct interp_counts i;
 	struct trace_counts t;
 	memset(out, 0, sizeof(*out));
-	out->engine = vmm->m->config->engine == ENGINE_HYBRID ? "hybrid" : "interp";
+	out->engine = engine_names[vmm->m->config->engine];
 	out->seconds.total = (double)(host_now() - vmm->started) / 1e9;
 	out->seconds.interpreter = (double)vmm->ns_interp / 1e9;
 	out->seconds.direct = (double)(vmm->ns_run - vmm->ns_crossing) / 1e9;
@@ -261,4 +271,6 @@ void vmm_stats(struct vmm *vmm, struct stats *out)
 	out->interpreter.flushes = t.flushed;
 	if (vmm->engine)
 		stats_direct(vmm, out);
+	if (vmm->full)
+		full_stats(vmm, out);
 }

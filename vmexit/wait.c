@@ -16,14 +16,22 @@
 /* Longest run of direct code without a look at the outside, should a kick be lost. */
 #define PREEMPT_MAX_NS	100000000ll
 
+static void kick_direct(struct vmm *vmm)
+{
+	if (vmm->engine)
+		vmm->engine->kick(vmm->direct);
+	if (vmm->full)
+		full_kick(vmm->full);
+}
+
 static void on_preempt(int sig, siginfo_t *info, void *context)
 {
 	struct vmm *vmm = info->si_value.sival_ptr;
 
 	(void)sig;
 	(void)context;
-	if (vmm && vmm->engine)
-		vmm->engine->kick(vmm->direct);
+	if (vmm)
+		kick_direct(vmm);
 }
 
 /* Any thread (machine_request). */
@@ -32,8 +40,7 @@ static void kick(void *arg)
 	struct vmm *vmm = arg;
 	uint64_t one = 1;
 
-	if (vmm->engine)
-		vmm->engine->kick(vmm->direct);
+	kick_direct(vmm);
 	if (write(vmm->wake, &one, sizeof(one)) < 0)
 		return;		/* the counter is full: it wakes all the same */
 }
@@ -50,7 +57,7 @@ int wait_create(struct vmm *vmm)
 		return -errno;
 	vmm->m->kick = kick;
 	vmm->m->kick_arg = vmm;
-	if (!vmm->engine)
+	if (!vmm->engine && !vmm->full)
 		return 0;
 	ev._sigev_un._tid = (pid_t)syscall(SYS_gettid);
 	if (sigaction(PREEMPT_SIGNAL, &sa, NULL) < 0 ||

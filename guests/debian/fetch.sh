@@ -23,6 +23,7 @@ linux-686          i386  @linux-image-686                kernel=boot/vmlinuz-*
 linux-686-pae      i386  @linux-image-686-pae            kernel=boot/vmlinuz-*
 linux-amd64        amd64 @linux-image-amd64              kernel=boot/vmlinuz-*
 linux-cloud-amd64  amd64 @linux-image-cloud-amd64        kernel=boot/vmlinuz-*
+kvm-amd64          amd64 @linux-image-amd64              kernel=boot/vmlinuz-* irqbypass.ko=lib/modules/*/kernel/virt/lib/irqbypass.ko kvm.ko=lib/modules/*/kernel/arch/x86/kvm/kvm.ko kvm-amd.ko=lib/modules/*/kernel/arch/x86/kvm/kvm-amd.ko kvm-intel.ko=lib/modules/*/kernel/arch/x86/kvm/kvm-intel.ko ccp.ko=lib/modules/*/kernel/drivers/crypto/ccp/ccp.ko
 installer-i386     i386  debian-installer-12-netboot-i386  kernel=usr/lib/debian-installer/images/12/i386/text/debian-installer/i386/linux initrd=usr/lib/debian-installer/images/12/i386/text/debian-installer/i386/initrd.gz
 installer-amd64    amd64 debian-installer-12-netboot-amd64 kernel=usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/linux initrd=usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/initrd.gz
 busybox-i386       i386  busybox-static                  busybox=bin/busybox
