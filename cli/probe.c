@@ -12,7 +12,7 @@
 static const struct direct_engine *const engines[] = { &direct_ring3, &direct_kvm };
 #define ENGINES	ARRAY_LEN(engines)
 /* More than that, and it is no processor that runs the loop. */
-#define NATIVE	1.5
+#define NATIVE	4.0
 
 static int probe_all(struct probe_report r[ENGINES])
 {

@@ -304,6 +304,21 @@ static void segments_store(struct kvm *k, struct cpu *c)
 	}
 }
 
+/* CS and SS, if a far transfer changed them: it took the guest's own descriptor, which the VM's
+ * table holds too. */
+static void selector_store(struct kvm *k, struct segment *g, unsigned sel)
+{
+	uint64_t d = k->shim->gdt[sel >> 3];
+	uint32_t limit = (uint32_t)((d & 0xffff) | (d >> 32 & 0xf0000));
+
+	if (sel == g->sel || !(sel & ~3u))
+		return;
+	g->sel = (uint16_t)sel;
+	g->attr = d >> 40 & 0xf0ff;
+	g->limit = g->attr & SEG_G ? limit << 12 | 0xfff : limit;
+	g->base = (d >> 16 & 0xffffff) | (d >> 56) << 24;
+}
+
 /* The byte of user code at an address, -1 if there is none to be read. */
 static int code_byte(struct kvm *k, const struct cpu *c, gva_t gva)
 {
@@ -438,10 +453,18 @@ void kvm_run_user(void *self, struct space *s, struct cpu *c, struct direct_exit
 		f = *kvm_frame(k);
 		edits_done(k, s);
 		gprs_store(c, r, f.rsp);
+		if (!k->own_selectors) {
+			selector_store(k, &c->seg[SEG_CS], f.cs & 0xffff);
+			selector_store(k, &c->seg[SEG_SS], f.ss & 0xffff);
+		}
 	} else if (k->in_user && (err == -EINTR || err == -EAGAIN || err == -EBUSY)) {
 		edits_done(k, s);
 		f = (struct kvm_frame){ .rip = r->rip, .rflags = r->rflags };
 		gprs_store(c, r, r->rsp);
+		if (!k->own_selectors) {
+			selector_store(k, &c->seg[SEG_CS], k->run->s.regs.sregs.cs.selector);
+			selector_store(k, &c->seg[SEG_SS], k->run->s.regs.sregs.ss.selector);
+		}
 	} else if (err == -EINTR) {	/* still on its way: nothing has happened to the guest */
 		x->kind = DEXIT_KICK;
 		return;

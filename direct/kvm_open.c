@@ -167,6 +167,7 @@ static int set_registers(struct kvm *k, char *why)
 	s->cr3 = k->cr3 = kvm_table_gpa(0);
 	s->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 	s->efer = EFER_LME | EFER_LMA | EFER_NXE;
+	s->apic_base &= ~0x800ull;	/* disabled, or CPUID would show one */
 	s->cs = (struct kvm_segment){ .selector = KVM_SEL_CODE, .limit = 0xffffffff, .type = 11, .present = 1,
 				      .s = 1, .l = 1, .g = 1 };
 	s->ss = s->ds = s->es = s->fs = s->gs = data;

@@ -229,7 +229,7 @@ static unsigned needs_guard(void *engine)
 {
 	const struct kvm *k = engine;
 
-	return k->exact ? SINK_GUARD_NOTHING :
+	return k->exact ? SINK_GUARD_NOTHING | (k->has_guards ? 0 : SINK_GUARD_CANNOT) :
 	       SINK_GUARD_CPUID | (k->own_tables ? SINK_OWN_SEGMENTS : 0) |
 	       (k->has_guards ? 0 : SINK_GUARD_CANNOT);
 }

@@ -126,6 +126,8 @@ static struct scan_how scan_how(const struct shadow *s, const struct root *r)
 
 	if (r->key.efer & EFER_LMA)
 		how.classes |= SCAN_REX;
+	else if (s->exact_engine)	/* its CPUID is that of 64-bit code, which alone reports SYSCALL */
+		how.classes |= SCAN_CPUID;
 	if (cpu_code64(s->m->cpu) && !(how.classes & SCAN_STRICT))
 		how.classes &= ~(unsigned)SCAN_SYSCALL;	/* 64-bit SYSCALL traps */
 	return how;

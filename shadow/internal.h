@@ -87,6 +87,7 @@ struct shadow {
 	struct machine *m;
 	struct sink sink;
 	unsigned guards_max;		/* of one page */
+	bool exact_engine;		/* SINK_GUARD_NOTHING */
 	struct root *roots;
 	unsigned max_roots;
 	struct root *current;

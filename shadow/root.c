@@ -138,6 +138,7 @@ int shadow_create(struct shadow **out, struct machine *m, const struct sink *sin
 	s->max_roots = max_roots;
 	s->max_runs = map_limit();
 	s->scan.classes = scan_classes(sink, m);
+	s->exact_engine = sink->needs_guard(sink->engine) & SINK_GUARD_NOTHING;
 	s->guards_max = sink->needs_guard(sink->engine) & SINK_GUARD_CANNOT ? 0 : SCAN_MAX;
 	s->npages = (m->mem.low_size + m->mem.high_size) >> PAGE_SHIFT;
 	s->roots = calloc(max_roots, sizeof(*s->roots));
