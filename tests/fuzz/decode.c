@@ -19,15 +19,23 @@
 #include "debug/newer.h"
 #include "tests/fuzz/generate.h"
 
-static void show(const struct program *p, unsigned i, bool wide, uint64_t seed)
+/* An instruction as it is in memory when it runs: others before it may have stored there. */
+struct noise {
+	uint64_t seed;
+	unsigned number, at;		/* at: offset in the code */
+	uint8_t bytes[16];		/* the longest, and one to look at */
+	bool wide;
+};
+
+static void show(const struct noise *n)
 {
-	const uint8_t *b = p->code + p->at[i];
 	char text[96] = "?";
 
-	disasm(b, 15, CODE_GVA + p->at[i], wide ? 64 : 32, text, sizeof(text));
-	fprintf(stderr, "decode: width %d, seed %" PRIu64 ", number %u:", wide ? 64 : 32, seed, i);
-	for (unsigned k = 0; k < 15 && p->at[i] + k < CODE_SIZE; k++)
-		fprintf(stderr, " %02x", b[k]);
+	disasm(n->bytes, 15, CODE_GVA + n->at, n->wide ? 64 : 32, text, sizeof(text));
+	fprintf(stderr, "decode: width %d, seed %" PRIu64 ", number %u:", n->wide ? 64 : 32,
+		n->seed, n->number);
+	for (unsigned k = 0; k < 15 && n->at + k < CODE_SIZE; k++)
+		fprintf(stderr, " %02x", n->bytes[k]);
 	fprintf(stderr, "  %s\n", text);
 }
 
@@ -36,27 +44,30 @@ static void show(const struct program *p, unsigned i, bool wide, uint64_t seed)
 #define BIT(vector)	(1u << (vector))
 #define ANY_ACCESS	(BIT(VEC_PF) | BIT(VEC_GP) | BIT(VEC_SS) | BIT(VEC_AC))
 
-/* The opcode behind prefixes, 0F?? for the second map. */
-static unsigned opcode(const uint8_t *b, bool wide)
+/* The opcode behind prefixes, 0F?? for the second map; *length: with the prefixes. */
+static unsigned opcode(const uint8_t *b, bool wide, unsigned *length)
 {
 	static const uint8_t prefixes[] = { 0x66, 0x67, 0xf2, 0xf3, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0xf0 };
 
-	for (unsigned i = 0; i < 14 && (memchr(prefixes, *b, sizeof(prefixes)) || (wide && (*b & 0xf0) == 0x40)); i++)
-		b++;
-	return *b == 0x0f ? 0x0f00u | b[1] : *b;
+	unsigned i = 0;
+
+	while (i < 14 && (memchr(prefixes, b[i], sizeof(prefixes)) || (wide && (b[i] & 0xf0) == 0x40)))
+		i++;
+	*length = b[i] == 0x0f ? i + 2 : i + 1;
+	return b[i] == 0x0f ? 0x0f00u | b[i + 1] : b[i];
 }
 
 /* The interpreter raised `raised`, the host one of `host`: is the architecture open, or is
  * the host not what answers? */
-static bool may_differ(const uint8_t *bytes, bool at_end, bool wide, uint32_t raised,
-		       const struct lockstep_counts *host)
+static bool may_differ(const struct noise *n, uint32_t raised, const struct lockstep_counts *host)
 {
-	unsigned op = opcode(bytes, wide);
+	bool at_end = n->at + 15 > CODE_SIZE;
+	unsigned length, op = opcode(n->bytes, n->wide, &length);
 
 	/* The host's kernel emulates them (UMIP), or is entered by them. */
 	if (op == 0x0f00 || op == 0x0f01 || op == 0x0f05 || op == 0x0f34)
 		return true;
-	if (raised == BIT(VEC_UD) && newer_encoding(bytes, 15, wide ? 64 : 32))
+	if (raised == BIT(VEC_UD) && newer_encoding(n->bytes, 15, n->wide ? 64 : 32))
 		return true;
 	/* Of two operands that both fault, either may come first: MOVS, CMPS. */
 	if (op >= 0xa4 && op <= 0xa7 && (raised & ANY_ACCESS) && (host->vectors & ANY_ACCESS))
@@ -65,15 +76,18 @@ static bool may_differ(const uint8_t *bytes, bool at_end, bool wide, uint32_t ra
 	if (at_end && ((raised | host->vectors) & (BIT(VEC_UD) | BIT(VEC_PF))) == (BIT(VEC_UD) | BIT(VEC_PF)))
 		return true;
 	/* Across the end of a segment of 4 GiB (SDM 3A 5.3). */
-	if (!wide && (raised & (BIT(VEC_GP) | BIT(VEC_SS))) && host->vectors == BIT(VEC_PF) &&
+	if (!n->wide && (raised & (BIT(VEC_GP) | BIT(VEC_SS))) && host->vectors == BIT(VEC_PF) &&
 	    (host->gva >= 0xfffff000u || host->gva < PAGE_SIZE))
 		return true;
-	/* Misaligned, and not canonical by way of RBP or RSP. */
-	return wide && op >= 0x0f00 && raised == BIT(VEC_SS) && (host->vectors & BIT(VEC_GP));
+	/* 0F 0F (3DNow!) that only its operand makes too long: to who has none, it has no operand. */
+	if (op == 0x0f0f && length <= 15 && raised == BIT(VEC_GP) && host->vectors == BIT(VEC_UD))
+		return true;
+	/* Misaligned, and by way of RBP or RSP not canonical or across the end of 4 GiB. */
+	return op >= 0x0f00 && raised == BIT(VEC_SS) && (host->vectors & BIT(VEC_GP));
 }
 
 /* The exception that the interpreter raised is one that the host may have meant. */
-static bool same_exception(struct guest *g, const struct program *p, unsigned i, uint64_t seed)
+static bool same_exception(struct guest *g, const struct noise *n)
 {
 	struct lockstep_counts host;
 	unsigned vector = (unsigned)((g->m.cpu->rip - HANDLER(0)) / 8);
@@ -81,11 +95,11 @@ static bool same_exception(struct guest *g, const struct program *p, unsigned i,
 
 	vmm_lockstep_counts(g->vmm, &host);
 	if (!host.vectors || (host.vectors & raised) ||
-	    may_differ(p->code + p->at[i], p->at[i] + 15 > CODE_SIZE, g->wide, raised, &host))
+	    may_differ(n, raised, &host))
 		return true;
 	fprintf(stderr, "decode: exception %u; the host's is one of %#x (%" PRIx64 ")\n", vector,
 		host.vectors, host.gva);
-	show(p, i, g->wide, seed);
+	show(n);
 	return false;
 }
 
@@ -99,14 +113,17 @@ static unsigned compare(struct guest *g, uint64_t seed)
 	program_load(g, &p, true);
 	start = *g->m.cpu;
 	for (unsigned i = 0; i < p.n && g->m.power != POWER_HOST_FAILURE; i++) {
+		struct noise n = { .seed = seed, .number = i, .at = p.at[i], .wide = g->wide };
+
+		memcpy(n.bytes, g->m.mem.ram + CODE_GVA + n.at, sizeof(n.bytes));
 		*g->m.cpu = start;
-		g->m.cpu->rip = CODE_GVA + p.at[i];
+		g->m.cpu->rip = CODE_GVA + n.at;
 		g->m.power = POWER_ON;
 		vmm_lockstep_steps(g->vmm, 1);
 		if (g->m.power == POWER_DIFFERENCE) {
-			show(&p, i, g->wide, seed);
+			show(&n);
 			bad++;
-		} else if (g->m.cpu->cpl == 0 && !same_exception(g, &p, i, seed)) {
+		} else if (g->m.cpu->cpl == 0 && !same_exception(g, &n)) {
 			bad++;
 		}
 	}
