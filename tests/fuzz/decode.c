@@ -3,7 +3,7 @@
  * Any 15 bytes: they run on the interpreter as on the host's processor, or raise what
  * it raises.
  *
- *   decode [--width 32|64] [--bare] [--seconds N | --count N] [--seed FIRST]
+ *   decode [--width 16|32|64] [--bare] [--seconds N | --count N] [--seed FIRST]
  *
  * A seed makes fifty such instructions (program_make_noise()), and a state that each of
  * them starts from. --bare: the interpreter alone, supervisor code too, in every mode;
@@ -22,18 +22,17 @@
 /* An instruction as it is in memory when it runs: others before it may have stored there. */
 struct noise {
 	uint64_t seed;
-	unsigned number, at;		/* at: offset in the code */
+	unsigned number, at, bits;	/* at: offset in the code */
 	uint8_t bytes[16];		/* the longest, and one to look at */
-	bool wide;
 };
 
 static void show(const struct noise *n)
 {
 	char text[96] = "?";
 
-	disasm(n->bytes, 15, CODE_GVA + n->at, n->wide ? 64 : 32, text, sizeof(text));
-	fprintf(stderr, "decode: width %d, seed %" PRIu64 ", number %u:", n->wide ? 64 : 32,
-		n->seed, n->number);
+	disasm(n->bytes, 15, CODE_GVA + n->at, n->bits, text, sizeof(text));
+	fprintf(stderr, "decode: width %u, seed %" PRIu64 ", number %u:", n->bits, n->seed,
+	 n->number);
 	for (unsigned k = 0; k < 15 && n->at + k < CODE_SIZE; k++)
 		fprintf(stderr, " %02x", n->bytes[k]);
 	fprintf(stderr, "  %s\n", text);
@@ -62,25 +61,28 @@ static unsigned opcode(const uint8_t *b, bool wide, unsigned *length)
 static bool may_differ(const struct noise *n, uint32_t raised, const struct lockstep_counts *host)
 {
 	bool at_end = n->at + 15 > CODE_SIZE;
-	unsigned length, op = opcode(n->bytes, n->wide, &length);
+	unsigned length, op = opcode(n->bytes, n->bits == 64, &length);
 
 	/* The host's kernel emulates them (UMIP), or is entered by them. */
 	if (op == 0x0f00 || op == 0x0f01 || op == 0x0f05 || op == 0x0f34)
 		return true;
-	if (raised == BIT(VEC_UD) && newer_encoding(n->bytes, 15, n->wide ? 64 : 32))
+	if (raised == BIT(VEC_UD) && newer_encoding(n->bytes, 15, n->bits))
 		return true;
 	/* Of two operands that both fault, either may come first: MOVS, CMPS. */
 	if (op >= 0xa4 && op <= 0xa7 && (raised & ANY_ACCESS) && (host->vectors & ANY_ACCESS))
 		return true;
-	/* An invalid opcode whose operand is not there to be fetched. */
-	if (at_end && ((raised | host->vectors) & (BIT(VEC_UD) | BIT(VEC_PF))) == (BIT(VEC_UD) | BIT(VEC_PF)))
+	/* An invalid opcode whose operand is not there to be fetched: the page, or the segment. */
+	if (at_end && ((raised | host->vectors) & BIT(VEC_UD)) &&
+	    ((raised | host->vectors) & BIT(n->bits == 16 ? VEC_GP : VEC_PF)))
 		return true;
 	/* Across the end of a segment of 4 GiB (SDM 3A 5.3). */
-	if (!n->wide && (raised & (BIT(VEC_GP) | BIT(VEC_SS))) && host->vectors == BIT(VEC_PF) &&
+	if (n->bits != 64 && (raised & (BIT(VEC_GP) | BIT(VEC_SS))) && host->vectors == BIT(VEC_PF) &&
 	    (host->gva >= 0xfffff000u || host->gva < PAGE_SIZE))
 		return true;
-	/* 0F 0F (3DNow!) that only its operand makes too long: to who has none, it has no operand. */
-	if (op == 0x0f0f && length <= 15 && raised == BIT(VEC_GP) && host->vectors == BIT(VEC_UD))
+	/* Too long only with its operand (of up to 8 bytes, INSERTQ's), which it does not have for
+	 * who does not know it: 0F 0F, 0F 78. */
+	if (length <= 15 && length + 8 > 15 && raised == BIT(VEC_GP) && host->vectors == BIT(VEC_UD) &&
+	    newer_encoding(n->bytes, 15, n->bits))
 		return true;
 	/* Misaligned, and by way of RBP or RSP not canonical or across the end of 4 GiB. */
 	return op >= 0x0f00 && raised == BIT(VEC_SS) && (host->vectors & BIT(VEC_GP));
@@ -103,21 +105,27 @@ static bool same_exception(struct guest *g, const struct noise *n)
 	return false;
 }
 
+static unsigned guest_bits(const struct guest *g)
+{
+	return g->wide ? 64 : g->narrow ? 16 : 32;
+}
+
 static unsigned compare(struct guest *g, uint64_t seed)
 {
 	static struct program p;
 	unsigned bad = 0;
 	struct cpu start;
 
-	program_make_noise(&p, g->wide, seed);
+	program_make_noise(&p, guest_bits(g), seed);
 	program_load(g, &p, true);
 	start = *g->m.cpu;
 	for (unsigned i = 0; i < p.n && g->m.power != POWER_HOST_FAILURE; i++) {
-		struct noise n = { .seed = seed, .number = i, .at = p.at[i], .wide = g->wide };
+		struct noise n = { .seed = seed, .number = i, .at = p.at[i],
+				   .bits = guest_bits(g) };
 
 		memcpy(n.bytes, g->m.mem.ram + CODE_GVA + n.at, sizeof(n.bytes));
 		*g->m.cpu = start;
-		g->m.cpu->rip = CODE_GVA + n.at;
+		g->m.cpu->rip = guest_origin(g) + n.at;
 		g->m.power = POWER_ON;
 		vmm_lockstep_steps(g->vmm, 1);
 		if (g->m.power == POWER_DIFFERENCE) {
@@ -171,7 +179,7 @@ static void run_bare(struct guest *g, uint64_t seed)
 {
 	static struct program p;
 
-	program_make_noise(&p, g->wide, seed);
+	program_make_noise(&p, guest_bits(g), seed);
 	program_load(g, &p, true);
 	interp_flush(g->interp);
 	for (unsigned i = 0; i < p.n; i++) {
@@ -225,8 +233,9 @@ int main(int argc, char **argv)
 			width = 0;
 		i++;
 	}
-	if ((width != 32 && width != 64) || (!count && !(seconds > 0))) {
-		fprintf(stderr, "usage: decode [--width 32|64] [--bare] [--seconds N | --count N] [--seed FIRST]\n");
+	if ((width != 16 && width != 32 && width != 64) || (!count && !(seconds > 0))) {
+		fprintf(stderr, "usage: decode [--width 16|32|64] [--bare] [--seconds N | --count N]"
+			" [--seed FIRST]\n");
 		return 2;
 	}
 	/* A new guest for each: a shadow gives up on pages that change often. */
@@ -235,6 +244,7 @@ int main(int argc, char **argv)
 
 		if (r)
 			return r;
+		g.narrow = width == 16;
 		if (bare) {
 			run_bare(&g, seed);
 		} else {
