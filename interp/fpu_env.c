@@ -349,6 +349,7 @@ static __attribute__((noinline)) void fx_save(struct interp *v, const struct op 
 
 	fpu_to_fxsave(&v->cpu.fpu, image, wide);
 	memcpy(image + FX_XMM, v->cpu.fpu.xmm, sizeof(v->cpu.fpu.xmm));
+	mem_probe_write(v, op->seg, off, FX_SIZE);	/* all of the operand, and before any of it */
 	mem_write_bytes(v, op->seg, off, image, fx_used(v));
 }
 

@@ -217,7 +217,7 @@ HANDLER(h_enter)
 
 	sp = (sp - n) & m;
 	mem_write(v, SEG_SS, sp, n, bp);
-	frame = sp;
+	frame = (v->cpu.gpr[RSP] & ~m) | sp;	/* as wide as the operand, not as the stack */
 	for (unsigned i = 1; i < level; i++) {
 		bp = (bp - n) & m;
 		sp = (sp - n) & m;
@@ -230,7 +230,7 @@ HANDLER(h_enter)
 	sp = (sp - (uint16_t)op->imm) & m;
 	mem_probe_write(v, SEG_SS, sp, n);
 	sp_set(v, sp);
-	reg_set(v, 8 * RBP, n, (v->cpu.gpr[RSP] & ~m) | frame);
+	reg_set(v, 8 * RBP, n, frame);
 	NEXT_CHECKED(v, op);
 }
 

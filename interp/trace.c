@@ -518,7 +518,9 @@ static struct trace *trace_build(struct interp *v, gva_t lip, gpa_t gpa)
 		struct insn in;
 		enum decode_result r = decode_at(v, lip, gpa, INSN_MAX, &in, &gpa2);
 
-		if (!memory_code_hva(&v->m->mem, gpa2))
+		/* Not in the lists of two pages: one that is both of them, or page 0, which
+		 * as gpa2 means none. */
+		if (!gpa2 || gpa2 == (gpa & PAGE_MASK) || !memory_code_hva(&v->m->mem, gpa2))
 			return NULL;
 		lower_result(v, r, &in, off, true, &ops[0], &lo);
 		end = off + (ops[0].len ? ops[0].len : INSN_MAX);

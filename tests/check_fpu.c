@@ -396,6 +396,27 @@ START_TEST(real_mode_environment)
 }
 END_TEST
 
+/* Its operand is 512 bytes, whatever of them is written (SDM 2 FXSAVE): the host faults, and
+ * then nothing was stored. */
+START_TEST(fxsave_at_end_of_memory)
+{
+	struct state s;
+	struct op op;
+
+	plain_state(&s, false);
+	memcpy(vm->cpu.gpr, s.gpr, sizeof(s.gpr));
+	decode_one("\x0f\xae\x06", &op);
+	for (unsigned room = 288; room <= 512; room += 16) {
+		memset(buffer, 0x5a, BUF_SIZE);
+		unwritable = (uintptr_t)buffer + 64 + room;
+		ck_assert_int_eq(run_op(&op), room < 512 ? VEC_PF : -1);
+		for (unsigned i = 0; room < 512 && i < BUF_SIZE; i++)
+			ck_assert_uint_eq(buffer[i], 0x5a);
+	}
+	unwritable = 0;
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("fpu");
@@ -410,6 +431,7 @@ int main(void)
 	tcase_add_loop_test(tc, control_registers, 0, ARRAY_LEN(gates));
 	tcase_add_test(tc, external_error);
 	tcase_add_test(tc, real_mode_environment);
+	tcase_add_test(tc, fxsave_at_end_of_memory);
 	suite_add_tcase(suite, tc);
 	sr = srunner_create(suite);
 	srunner_run_all(sr, CK_NORMAL);

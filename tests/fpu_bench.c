@@ -24,6 +24,7 @@ static struct state *host_state;
 static jmp_buf guest_fault;
 static int guest_vector;
 int irq_line;
+uintptr_t unwritable;
 uint64_t left_at;
 
 /* --- The host --------------------------------------------------------------------- */
@@ -114,7 +115,9 @@ void mem_write_bytes(struct interp *v, unsigned seg, uint64_t off, const void *p
 }
 void mem_probe_write(struct interp *v, unsigned seg, uint64_t off, unsigned n)
 {
-	(void)v; (void)seg; (void)off; (void)n;
+	(void)seg;
+	if (unwritable && off < unwritable && off + n > unwritable)
+		raise_fault(v, VEC_PF);
 }
 uint64_t mem_read(struct interp *v, unsigned seg, uint64_t off, unsigned size)
 {

@@ -22,6 +22,7 @@ struct state {
 extern uint8_t *code;		/* one instruction and a RET */
 extern uint8_t buffer[BUF_SIZE];	/* the memory it sees; RSI and RDI: at 64 */
 extern struct interp *vm;
+extern uintptr_t unwritable;	/* mem_probe_write() faults if it reaches that; 0: never */
 extern int irq_line;		/* raised by irq_set(), else -1 */
 extern uint64_t left_at;	/* where op_leave_at() was told to continue */
 

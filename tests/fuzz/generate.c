@@ -263,15 +263,27 @@ void program_make(struct program *p, bool wide, uint64_t seed)
 
 #define SLOT	15u	/* the longest instruction */
 
+/* ModRM of 16-bit addressing, often a displacement alone (SDM 2 table 2-1). */
+static void put_modrm16(uint8_t *p)
+{
+	unsigned modrm = (unsigned)(rnd() & 0xff);
+
+	if (modrm < 0xc0 && one_in(2))
+		modrm = (modrm & 0x38) | 6;
+	p[0] = (uint8_t)modrm;
+	if (modrm >> 6 == 2 || (modrm & 0xc7) == 6)
+		put(p + 1, modrm >> 6 == 2 ? below(512) : place() - DATA_GVA, 2);
+}
+
 /* Prefixes, any opcode of any map, and an operand that mostly lies in the data. */
-static void put_opcode(uint8_t *p, bool wide)
+static void put_opcode(uint8_t *p, unsigned bits)
 {
 	static const uint8_t prefixes[] = { 0x66, 0x67, 0xf2, 0xf3, 0x2e, 0x36, 0x3e, 0x26, 0x64, 0x65, 0xf0 };
 	unsigned n = 0, many = one_in(16) ? below(15) : one_in(2) ? 0 : below(3);
 
 	while (n < many)
 		p[n++] = prefixes[below(sizeof(prefixes))];
-	if (wide && one_in(2))
+	if (bits == 64 && one_in(2))
 		p[n++] = (uint8_t)(0x40 | below(16));
 	if (!one_in(4)) {
 		p[n++] = 0x0f;
@@ -279,14 +291,31 @@ static void put_opcode(uint8_t *p, bool wide)
 			p[n++] = one_in(2) ? 0x38 : 0x3a;
 	}
 	p[n++] = (uint8_t)rnd();
-	put_modrm(p + n, wide, (unsigned)(rnd() & 0xff));
+	if (bits == 16)
+		put_modrm16(p + n);
+	else
+		put_modrm(p + n, bits == 64, (unsigned)(rnd() & 0xff));
 }
 
-void program_make_noise(struct program *p, bool wide, uint64_t seed)
+/* What pointed to the data is an offset in its segment; bits 31:16 must not matter, mostly. */
+static void narrow_registers(struct program *p)
 {
+	for (unsigned r = 0; r < 8; r++) {
+		if (p->gpr[r] - (DATA_GVA - PAGE_SIZE) < DATA_SIZE + 3 * PAGE_SIZE)
+			p->gpr[r] = (p->gpr[r] - DATA_GVA) & 0xffff;
+		if (one_in(4))
+			p->gpr[r] = (p->gpr[r] & 0xffff) | (rnd() & 0xffff0000u);
+	}
+}
+
+void program_make_noise(struct program *p, unsigned bits, uint64_t seed)
+{
+	bool wide = bits == 64;
 	unsigned end;
 
 	program_make(p, wide, seed);
+	if (bits == 16)
+		narrow_registers(p);
 	self_modifying = false;
 	p->n = INSNS_MAX;
 	/* Now and then up to the end of the code, behind which nothing is mapped. */
@@ -299,7 +328,7 @@ void program_make_noise(struct program *p, bool wide, uint64_t seed)
 		for (unsigned k = 0; k < sizeof(slot); k++)
 			slot[k] = (uint8_t)rnd();
 		if (kind == 1 || kind == 2)
-			put_opcode(slot, wide);
+			put_opcode(slot, bits);
 		if (kind == 3) {
 			insn_make(slot, wide);
 			slot[below(4)] ^= (uint8_t)(1u << below(8));
@@ -321,7 +350,7 @@ void program_load(struct guest *g, const struct program *p, bool code)
 		g->m.cpu->gpr[r] = p->gpr[r];
 	cpu_set_eflags(g->m.cpu, p->flags);
 	g->m.cpu->fpu = p->fpu;
-	g->m.cpu->rip = CODE_GVA + p->entry;
+	g->m.cpu->rip = guest_origin(g) + p->entry;
 }
 
 unsigned program_next(const struct program *p, uint64_t rip)

@@ -18,8 +18,8 @@ struct program {
 
 /* A function of width and seed alone. */
 void program_make(struct program *p, bool wide, uint64_t seed);
-/* One whose instructions are n slots of 15 bytes, hardly ever what they seem. */
-void program_make_noise(struct program *p, bool wide, uint64_t seed);
+/* One whose instructions are n slots of 15 bytes, hardly ever what they seem; bits: 16, 32, 64. */
+void program_make_noise(struct program *p, unsigned bits, uint64_t seed);
 /* Into memory and registers; code false: it is there already. */
 void program_load(struct guest *g, const struct program *p, bool code);
 /* Offset of the instruction after the one at rip; 0: none. */

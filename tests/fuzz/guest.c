@@ -10,6 +10,7 @@
 #define GDT	0x5000u
 #define IDT	0x6000u
 #define TSS	0x8000u
+#define LDT	0x8800u
 #define STACK0	0xa000u
 #define RAM	(4u << 20)
 /* Selectors as 64-bit Linux has them, so that a program that reads them sees its own. */
@@ -17,6 +18,10 @@
 #define SEL_DATA   0x2bu
 #define SEL_CODE64 0x33u
 #define SEL_TSS	   0x40u
+/* In the LDT, where ring3 has them at the same index. */
+#define SEL_CODE16 0x0fu
+#define SEL_DATA16 0x17u
+#define DATA16_LIMIT (DATA_SIZE + 0x2000u - 1)	/* with READ_GVA, and a page that is not there */
 
 static void put(struct guest *g, gpa_t at, uint64_t x, unsigned size)
 {
@@ -58,6 +63,8 @@ static void tables_make(struct guest *g)
 	put(g, GDT + 0x20, descriptor(0xc0fb, 0, 0xfffff), 8);
 	put(g, GDT + 0x28, descriptor(0xc0f3, 0, 0xfffff), 8);
 	put(g, GDT + 0x30, descriptor(0xa0fb, 0, 0xfffff), 8);
+	put(g, LDT + (SEL_CODE16 & ~7u), descriptor(0x00fb, CODE_GVA, CODE_SIZE - 1), 8);
+	put(g, LDT + (SEL_DATA16 & ~7u), descriptor(0x00f3, DATA_GVA, DATA16_LIMIT), 8);
 	put(g, GDT + 0x40, descriptor(0x008b, TSS, 0x67), 8);
 	for (unsigned i = 0; i < 256; i++)
 		put(g, IDT + (g->wide ? 16 : 8) * i, 0x8e0000080000ull | HANDLER(i), 8);
@@ -65,6 +72,14 @@ static void tables_make(struct guest *g)
 	put(g, TSS + 0x66, 0xffff, 2);		/* no I/O permission map */
 	if (!g->wide)
 		put(g, TSS + 8, 0x10, 4);
+}
+
+void guest_map(struct guest *g, gva_t gva, gpa_t gpa)
+{
+	const unsigned size = g->wide ? 8 : 4;
+
+	put(g, LEAF + size * (gva >> PAGE_SHIFT), gpa | PTE_P | PTE_W | PTE_U | 0x60, size);
+	interp_flush(g->interp);
 }
 
 static struct segment flat(uint16_t sel, uint16_t attr)
@@ -89,6 +104,15 @@ void guest_reset(struct guest *g)
 	c->seg[SEG_SS] = c->seg[SEG_DS] = c->seg[SEG_ES] = flat(SEL_DATA, 0xc0f3);
 	c->seg[SEG_FS] = c->seg[SEG_GS] = c->seg[SEG_LDTR] = (struct segment){ 0 };
 	c->seg[SEG_TR] = (struct segment){ .sel = SEL_TSS, .attr = 0x8b, .limit = 0x67, .base = TSS };
+	if (g->narrow) {
+		c->seg[SEG_LDTR] = (struct segment){ .sel = 0x38, .attr = 0x82, .limit = 0x1f, .base = LDT };
+		c->seg[SEG_CS] = (struct segment){ .sel = SEL_CODE16, .attr = 0x00fb, .limit = CODE_SIZE - 1,
+						   .base = CODE_GVA };
+		c->seg[SEG_SS] = (struct segment){ .sel = SEL_DATA16, .attr = 0x00f3, .limit = DATA16_LIMIT,
+						   .base = DATA_GVA };
+		c->seg[SEG_DS] = c->seg[SEG_ES] = c->seg[SEG_SS];
+		c->rip = 0;
+	}
 	c->gdtr = (struct dtable){ .base = GDT, .limit = 0x4f };
 	c->idtr = (struct dtable){ .base = IDT, .limit = g->wide ? 0xfff : 0x7ff };
 	c->fpu.cw = 0x37f;

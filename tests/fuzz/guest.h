@@ -6,6 +6,8 @@
  *	CODE_GVA	2 pages, writable and executable
  *	DATA_GVA	4 pages, writable
  *	READ_GVA	1 page, read-only; behind it, nothing is mapped
+ *
+ * 16-bit code sees the first and the other two as segments, the code to its last byte.
  */
 #ifndef TESTS_FUZZ_GUEST_H
 #define TESTS_FUZZ_GUEST_H
@@ -28,14 +30,20 @@ struct guest {
 	struct vmm *vmm;		/* both engines, or NULL */
 	struct interp *interp;		/* the interpreter alone, or NULL */
 	bool wide;		/* 64-bit user code, else 32-bit */
+	bool narrow;		/* or 16-bit, for guest_reset() */
 };
+
+/* What RIP is relative to. */
+static inline uint64_t guest_origin(const struct guest *g) { return g->narrow ? 0 : CODE_GVA; }
 
 /* 0; 77 with a reason on stdout where the host cannot run ring3. */
 int guest_open(struct guest *g, bool wide);
 /* With the interpreter alone. */
 int guest_open_interp(struct guest *g, bool wide);
 void guest_close(struct guest *g);
-/* The vCPU in user mode at CODE_GVA: flat segments, initial FPU, registers 0. */
+/* A page of user code and data at gva, of the first megabytes; the interpreter is told. */
+void guest_map(struct guest *g, gva_t gva, gpa_t gpa);
+/* The vCPU in user mode at CODE_GVA: flat segments unless narrow, initial FPU, registers 0. */
 void guest_reset(struct guest *g);
 /* Back to user mode from an exception, as by IRET; RIP of what raised it. */
 uint64_t guest_return(struct guest *g);
