@@ -105,6 +105,7 @@ struct ring3 {
 	unsigned int1_len;		/* how far behind INT1 the host reports it: 0 or 1 */
 	bool syscall32, sysenter;	/* which of them enters the host from 32-bit code */
 	bool cpuid_traps;		/* the probe saw it: every stub must do so */
+	bool cpuid_left;		/* stubs are not to trap it */
 	bool pinned;
 	bool complained;
 

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Does this host allow what the ring3 engine needs? Answered by doing it: a stub
- * is started and runs two instructions in a 32-bit and in a 16-bit segment. The
+ * Does this host allow what the ring3 engine needs, and what is dear? Answered by doing it: a
+ * stub is started and runs two instructions in a 32-bit and in a 16-bit segment. The
  * test program borrows the first page of guest RAM and puts back what was there.
  */
 #include "direct/ring3.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#define CROSSINGS	32
 #define PROBE_AT	0x100000	/* above any mmap_min_addr in use */
 
 static const uint8_t code32[] = { 0xb8, 0x34, 0x12, 0xcd, 0xab, 0xcd, 0x80 };
@@ -87,6 +90,32 @@ static void measure_habits(struct ring3 *e, struct space *s)
 	e->cpuid_traps = x.kind == DEXIT_TRAP && c.rip == 0;
 }
 
+/* A page fault and back, the cheapest of several, ns. */
+static int64_t crossing_ns(struct ring3 *e, struct space *s)
+{
+	uint8_t *code = e->m->mem.ram;
+	int64_t best = INT64_MAX;
+	struct direct_exit x;
+	struct timespec t[2];
+	struct cpu c;
+
+	user_state(&c, true);
+	code[0] = 0x8a, code[1] = 0x03;	/* mov (%ebx),%al */
+	c.seg[SEG_DS].base = 0;
+	c.gpr[RBX] = PROBE_AT + PAGE_SIZE;
+	for (unsigned i = 0; i < CROSSINGS; i++) {
+		clock_gettime(CLOCK_MONOTONIC, &t[0]);
+		ring3_run(e, s, &c, &x);
+		clock_gettime(CLOCK_MONOTONIC, &t[1]);
+
+		int64_t ns = (t[1].tv_sec - t[0].tv_sec) * 1000000000ll + t[1].tv_nsec - t[0].tv_nsec;
+
+		if (ns < best)
+			best = ns;
+	}
+	return best;
+}
+
 static int find_floor(struct ring3 *e, struct space *s, char *why)
 {
 	static const gva_t try[] = { 0, 0x1000, 0x10000, PROBE_AT };
@@ -104,51 +133,98 @@ static int find_floor(struct ring3 *e, struct space *s, char *why)
 	return err;
 }
 
-int ring3_probe(struct ring3 *e, char why[static 128])
+/* A stub with a page of guest RAM at PROBE_AT. */
+static int probe_start(struct ring3 *e, struct space *s, char *why)
 {
 	const struct sink_op op = { PROBE_AT, 1, 0, SINK_R | SINK_W | SINK_X };
 	struct sink sink = ring3_sink(e);
-	uint8_t saved[sizeof(code32)];
-	struct space *s = calloc(1, sizeof(*s));
 	const char *what;
-	int err;
+	int err = stub_start(e, s, &what);
 
-	if (!s) {
-		snprintf(why, 128, "out of memory");
-		return -ENOMEM;
-	}
-	err = stub_start(e, s, &what);
 	if (err) {
 		snprintf(why, 128, "%s: %s", what, strerror(-err));
-		free(s);
 		return err;
 	}
-	err = fpu_measure(s);
-	if (err < 0)
-		snprintf(why, 128, "PTRACE_GETREGSET: %s", strerror(-err));
-	else {
-		e->xstate_size = (unsigned)err;
-		err = find_floor(e, s, why);
-	}
-	if (!err) {
-		err = sink.apply(e, s, &op, 1);
-		if (err)
-			snprintf(why, 128, "mmap of guest RAM in the stub: %s", strerror(-err));
-	}
-	if (!err) {
-		memcpy(saved, e->m->mem.ram, sizeof(saved));
-		e->complained = true;	/* the caller says why */
-		err = try_segment(e, s, true, why);
-		if (!err)
-			err = try_segment(e, s, false, why);
-		if (!err)
-			measure_habits(e, s);
-		e->complained = false;
-		memcpy(e->m->mem.ram, saved, sizeof(saved));
-	}
-	/* Not kept: the thread that opens need not be the one that runs. */
+	err = sink.apply(e, s, &op, 1);
+	if (err)
+		snprintf(why, 128, "mmap of guest RAM in the stub: %s", strerror(-err));
+	return err;
+}
+
+/* Not kept: the thread that opens need not be the one that runs. */
+static void probe_end(struct space *s)
+{
 	stub_kill(s);
 	seg_forget(s);
-	free(s);
+	memset(s, 0, sizeof(*s));
+}
+
+/*
+ * CPUID faulting is a bit in a model-specific register that differs between monitor and stub:
+ * each switch of process writes it, which a hypervisor may intercept, at several times the
+ * price of the rest of a crossing. Breakpoints do the same for less there.
+ */
+static int price_cpuid(struct ring3 *e, struct space *s, char *why)
+{
+	int64_t with, without;
+	int err;
+
+	with = crossing_ns(e, s);
+	probe_end(s);
+	e->cpuid_left = true;
+	e->cpuid_traps = false;
+	err = probe_start(e, s, why);
+	if (err)
+		return err;
+	without = crossing_ns(e, s);
+	if (with > without + without / 2)
+		return 0;
+	e->cpuid_left = false;
+	e->cpuid_traps = true;
+	return 0;
+}
+
+static int probe_run(struct ring3 *e, struct space *s, char *why)
+{
+	int err = fpu_measure(s);
+
+	if (err < 0) {
+		snprintf(why, 128, "PTRACE_GETREGSET: %s", strerror(-err));
+		return err;
+	}
+	e->xstate_size = (unsigned)err;
+	err = find_floor(e, s, why);
+	if (!err)
+		err = try_segment(e, s, true, why);
+	if (!err)
+		err = try_segment(e, s, false, why);
+	if (err)
+		return err;
+	measure_habits(e, s);
+	return e->cpuid_traps ? price_cpuid(e, s, why) : 0;
+}
+
+int ring3_probe(struct ring3 *e, char why[static 128])
+{
+	uint8_t saved[sizeof(code32)];
+	struct space s = { 0 };
+	cpu_set_t affinity;
+	bool pinned = !sched_getaffinity(0, sizeof(affinity), &affinity);
+	int err;
+
+	memcpy(saved, e->m->mem.ram, sizeof(saved));
+	e->complained = true;	/* the caller says why */
+	ring3_pin(e);
+	err = probe_start(e, &s, why);
+	if (!err) {
+		err = probe_run(e, &s, why);
+		probe_end(&s);
+	}
+	/* The thread that runs will be pinned where it is. */
+	e->pinned = false;
+	if (pinned)
+		sched_setaffinity(0, sizeof(affinity), &affinity);
+	e->complained = false;
+	memcpy(e->m->mem.ram, saved, sizeof(saved));
 	return err;
 }

@@ -191,8 +191,11 @@ static int trap_cpuid(struct space *s)
 {
 	const uint64_t off[6] = { ARCH_SET_CPUID, 0 };
 	uint64_t rip;
-	int err = call_bare(s, STUB_LINK, SYS_arch_prctl, off, SIGTRAP, &rip);
+	int err;
 
+	if (s->e->cpuid_left)
+		return 0;
+	err = call_bare(s, STUB_LINK, SYS_arch_prctl, off, SIGTRAP, &rip);
 	return (err == -ENODEV || err == -EINVAL) && !s->e->cpuid_traps ? 0 : err;
 }
 
