@@ -139,6 +139,10 @@ struct interp {
 	unsigned how;			/* RUN_* of this run */
 	unsigned stepped;		/* single steps done in this run */
 	int64_t held;			/* budget held back during a single step */
+	struct user_watch watch;
+	bool in_burst;			/* RUN_BURSTS: user code runs on what the watch allowed */
+	int64_t kept;			/* budget beyond that */
+	int64_t allowed;		/* and what is left of it beyond the budget */
 	bool tf_step;			/* the step began with TF set; cleared by what drops the trap */
 	bool set_rf;			/* IRET loaded RF: it holds for the next instruction */
 

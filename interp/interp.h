@@ -19,12 +19,22 @@ void interp_flush(struct interp *v);
 enum interp_stop {
 	ISTOP_BUDGET,	/* the instructions asked for are done */
 	ISTOP_HALT,	/* HLT, waiting for an interrupt */
-	ISTOP_USER,	/* at CPL 3 (asked for by until_user), at an instruction boundary */
+	ISTOP_USER,	/* at CPL 3 (RUN_UNTIL_USER, or the watch says so), at an instruction boundary */
 	ISTOP_KERNEL,	/* user code was left (asked for by until_kernel) */
 	ISTOP_POWER,	/* machine->power is not POWER_ON any more */
 	ISTOP_ATTENTION,/* machine->attention is set */
 };
-enum { RUN_UNTIL_USER = 1, RUN_UNTIL_KERNEL = 2, RUN_ONE = 4 /* exactly one instruction */ };
+enum { RUN_UNTIL_USER = 1, RUN_UNTIL_KERNEL = 2, RUN_ONE = 4 /* exactly one instruction */,
+       RUN_BURSTS = 8 /* user code too, as far as the watch below allows */ };
+
+/* Bursts of user code, each from one entry to the next exit, with RUN_BURSTS. */
+struct user_watch {
+	/* One begins at rip: instructions it may take here, 0: none; then ISTOP_USER. */
+	int64_t (*entered)(void *self, uint64_t rip);
+	void (*left)(void *self);	/* it took fewer */
+	void *self;
+};
+void interp_watch(struct interp *v, const struct user_watch *w);
 
 /* Delivers pending interrupts and runs until something stops it. */
 enum interp_stop interp_run(struct interp *v, int64_t budget, unsigned how);

@@ -32,7 +32,7 @@ uint64_t tsc_read(const struct interp *v)
 	uint64_t now;
 
 	if (k->by_instructions)	/* a trace is paid for when it is left */
-		now = (uint64_t)(v->retired + v->slice - v->budget - v->held + k->skipped +
+		now = (uint64_t)(v->retired + v->slice - v->budget - v->held - v->kept + k->skipped +
 				 (v->op ? v->op->done : 0));
 	else
 		now = __rdtsc();

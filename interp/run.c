@@ -101,14 +101,14 @@ void contexts_forget(struct interp *v, bool global)
 void interp_settle(struct interp *v)
 {
 	int64_t done = v->op ? v->op->done : 0;
-	int64_t used = v->slice - v->budget - v->held + done;
+	int64_t used = v->slice - v->budget - v->held - v->kept + done;
 
 	if (v->user)
 		v->counts.user += used;
 	else
 		v->counts.supervisor += used;
 	v->retired += used;
-	v->slice = v->budget + v->held - done;
+	v->slice = v->budget + v->held + v->kept - done;
 }
 
 /* Traced code is stepped; costs nothing in builds without tracing. */
@@ -122,6 +122,49 @@ static inline bool tracing(const struct interp *v)
 #endif
 }
 
+/* --- Bursts of user code ----------------------------------------------------------- */
+
+void interp_watch(struct interp *v, const struct user_watch *w)
+{
+	v->watch = *w;
+}
+
+static void burst_allow(struct interp *v, int64_t allowed)
+{
+	v->in_burst = true;
+	v->kept = allowed < v->budget ? v->budget - allowed : 0;
+	v->budget -= v->kept;
+	v->allowed = allowed - v->budget;
+}
+
+/* False: not to be interpreted. */
+static bool burst_begin(struct interp *v)
+{
+	int64_t allowed = v->watch.entered(v->watch.self, v->cpu.rip);
+
+	if (allowed <= 0)
+		return false;
+	burst_allow(v, allowed);
+	interp_update(v);
+	return true;
+}
+
+static void burst_end(struct interp *v)
+{
+	v->budget += v->kept;
+	v->kept = 0;
+	v->in_burst = false;
+	v->watch.left(v->watch.self);
+}
+
+/* The run ends in the middle of one: what is allowed still is remembered for the next. */
+static void burst_pause(struct interp *v)
+{
+	v->allowed += v->budget;
+	v->budget += v->kept;
+	v->kept = 0;
+}
+
 void interp_update(struct interp *v)
 {
 	struct cpu *c = &v->cpu;
@@ -133,12 +176,15 @@ void interp_update(struct interp *v)
 	if (user != v->user) {
 		interp_settle(v);
 		v->user = user;
+		if (v->in_burst)
+			burst_end(v);
 	}
 	bool armed = c->dr[7] & DR7_ENABLED;
 	bool aligned = user && (c->eflags & FL_AC) && (c->cr0 & CR0_AM);
 
 	v->special = (c->eflags & FL_TF) || armed || (v->how & RUN_ONE) ||
-		     tracing(v) || ((v->how & RUN_UNTIL_USER) && user) || ((v->how & RUN_UNTIL_KERNEL) && !user);
+		     tracing(v) || ((v->how & RUN_UNTIL_USER) && user) ||
+		     ((v->how & RUN_BURSTS) && user && !v->in_burst) || ((v->how & RUN_UNTIL_KERNEL) && !user);
 	v->tlb = armed || aligned || v->m->mem.journal ? v->tlb_never : v->tlbs[user];
 	v->gen = v->special ? GEN_NEVER : context_gen(v);
 }
@@ -283,8 +329,10 @@ static enum interp_stop run_loop(struct interp *v)
 			return ISTOP_USER;
 		if ((v->how & RUN_UNTIL_KERNEL) && !v->user)
 			return ISTOP_KERNEL;
+		if ((v->how & RUN_BURSTS) && v->user && !v->in_burst && !c->int_shadow && !burst_begin(v))
+			return ISTOP_USER;
 		if (v->budget <= 0)
-			return ISTOP_BUDGET;
+			return v->kept ? ISTOP_USER : ISTOP_BUDGET;
 		if (atomic_load_explicit(&v->m->attention, memory_order_relaxed))
 			return ISTOP_ATTENTION;
 		v->broke = false;
@@ -308,6 +356,11 @@ enum interp_stop interp_run(struct interp *v, int64_t budget, unsigned how)
 	v->delivering = -1;
 	v->escape = &escape;
 	v->op = NULL;
+	v->kept = 0;
+	if (v->in_burst && (how & RUN_BURSTS) && v->cpu.cpl == 3)
+		burst_allow(v, v->allowed);
+	else
+		v->in_burst = false;
 	interp_update(v);
 	escaped = setjmp(escape);
 	if (escaped == ESCAPE_FAULT) {
@@ -324,6 +377,10 @@ enum interp_stop interp_run(struct interp *v, int64_t budget, unsigned how)
 	}
 	why = run_loop(v);
 	v->escape = NULL;
+	if (v->in_burst)
+		burst_pause(v);
+	if (why == ISTOP_USER)
+		v->in_burst = false;
 	interp_settle(v);
 	return why;
 }

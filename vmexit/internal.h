@@ -21,6 +21,8 @@ struct vmm {
 	void *direct;
 	struct shadow *shadow;
 	struct bursts bursts;
+	uint64_t burst_rip;		/* where the burst began that is running, */
+	int64_t burst_allowed;		/* and how far the interpreter was to take it */
 	struct full *full;		/* or everything by KVM */
 	uint64_t full_reasons[FULL_EXITS];
 	char no_direct[128];		/* hybrid without a direct engine: why */
@@ -56,8 +58,9 @@ void vmm_take_requests(struct machine *m);
 int full_create(struct vmm *vmm, char why[static 128]);
 void full_loop(struct vmm *vmm);
 void full_stats(const struct vmm *vmm, struct stats *out);
-/* user.c: runs user code, on whichever engine, until the kernel is due or somebody
- * wants attention. */
+/* user.c: bursts of user code that are worth a crossing stop the interpreter; user_run() runs
+ * them directly until the kernel is due or somebody wants attention. */
+void user_watch(struct vmm *vmm);
 void user_run(struct vmm *vmm, int64_t slice);
 /* lockstep.c: one instruction on both engines. */
 void lockstep_one(struct vmm *vmm);

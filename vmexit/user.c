@@ -200,35 +200,39 @@ void vmm_lockstep_steps(struct vmm *vmm, int64_t n)
 			interpret(vmm, 1, RUN_ONE);
 }
 
+/* --- Bursts: what the interpreter asks at each entry of user code --------------------- */
+
+static int64_t burst_entered(void *self, uint64_t rip)
+{
+	struct vmm *vmm = self;
+
+	vmm->burst_rip = rip;
+	vmm->burst_allowed = burst_allowance(&vmm->bursts, rip);
+	return vmm->burst_allowed;
+}
+
+static void burst_left(void *self)
+{
+	struct vmm *vmm = self;
+
+	burst_interpreted(&vmm->bursts, vmm->burst_rip);
+}
+
+void user_watch(struct vmm *vmm)
+{
+	interp_watch(vmm->interp, &(struct user_watch){ burst_entered, burst_left, vmm });
+}
+
 void user_run(struct vmm *vmm, int64_t slice)
 {
-	uint64_t rip = vmm->m->cpu->rip;
-	int64_t allowance, began, useful;
+	int64_t began = host_now(), useful;
 
-	if (!vmm->engine) {
-		interpret(vmm, slice, RUN_UNTIL_KERNEL);
-		return;
-	}
-	if (vmm->m->config->lockstep) {
-		vmm_lockstep_steps(vmm, slice);
-		return;
-	}
-	allowance = burst_allowance(&vmm->bursts, rip);
-	if (allowance > 0) {
-		interpret(vmm, allowance < slice ? allowance : slice, RUN_UNTIL_KERNEL);
-		if (allowance > slice)
-			return;
-		if (outside_wants(vmm)) {
-			burst_interpreted(&vmm->bursts, rip);
-			return;
-		}
-	}
-	began = host_now();
 	if (!direct_burst(vmm, &useful)) {
 		if (!outside_wants(vmm))
 			interpret(vmm, slice, RUN_UNTIL_KERNEL);
 		return;
 	}
-	burst_crossed(&vmm->bursts, rip, allowance == 0, useful, host_now() - began - useful);
+	burst_crossed(&vmm->bursts, vmm->burst_rip, vmm->burst_allowed == 0, useful,
+		      host_now() - began - useful);
 	price_update(vmm);
 }

@@ -47,7 +47,8 @@ static int64_t slice_length(struct vmm *vmm, int64_t next_ns)
 enum power vmm_run(struct vmm *vmm)
 {
 	struct machine *m = vmm->m;
-	unsigned until_user = vmm->engine ? RUN_UNTIL_USER : 0;
+	bool lockstep = vmm->engine && m->config->lockstep;
+	unsigned how = lockstep ? RUN_UNTIL_USER : vmm->engine ? RUN_BURSTS : 0;
 
 	vmm->started = host_now();
 	if (vmm->full)
@@ -67,12 +68,15 @@ enum power vmm_run(struct vmm *vmm)
 				wait_idle(vmm);
 			continue;
 		}
-		if (vmm->engine && m->cpu->cpl == 3 && !m->intr && !m->cpu->halted) {
-			user_run(vmm, slice_length(vmm, next));
+		if (lockstep && m->cpu->cpl == 3 && !m->intr && !m->cpu->halted) {
+			vmm_lockstep_steps(vmm, slice_length(vmm, next));
 			continue;
 		}
-		interp_run(vmm->interp, slice_length(vmm, next), until_user);
+		enum interp_stop why = interp_run(vmm->interp, slice_length(vmm, next), how);
+
 		vmm->ns_interp += host_now() - before;
+		if (why == ISTOP_USER && !lockstep)
+			user_run(vmm, slice_length(vmm, next));
 	}
 	return m->power;
 }
@@ -105,6 +109,7 @@ static int open_engine(struct vmm *vmm, const struct direct_engine *e, bool whol
 	}
 	shadow_set_decoder(vmm->shadow, interp_insn_length, vmm->interp);
 	vmm->engine = e;
+	user_watch(vmm);
 	return 0;
 }
 

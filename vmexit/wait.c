@@ -15,6 +15,8 @@
 #define PREEMPT_SIGNAL	(SIGRTMIN + 3)
 /* Longest run of direct code without a look at the outside, should a kick be lost. */
 #define PREEMPT_MAX_NS	100000000ll
+/* The same guest timer comes out some nanoseconds apart each time it is asked for. */
+#define PREEMPT_SLACK_NS	5000
 
 static void kick_direct(struct vmm *vmm)
 {
@@ -84,7 +86,7 @@ void preempt_arm(struct vmm *vmm)
 
 	if (at > now + PREEMPT_MAX_NS)
 		at = now + PREEMPT_MAX_NS;
-	if (vmm->preempt_at > now && vmm->preempt_at <= at)
+	if (vmm->preempt_at > now && vmm->preempt_at <= at + PREEMPT_SLACK_NS)
 		return;
 	if (at <= now)
 		at = now + 1;
