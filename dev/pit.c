@@ -23,6 +23,7 @@
 #define OWED_MAX	16
 #define REFRESH_TICKS	18		/* counter 1 of the AT: one DRAM refresh in 15 us */
 
+#define ISA_CYCLE_NS	1000
 #define CONTROL		0x43
 #define PORT_B		0x61
 #define PB_GATE2	0x01
@@ -37,6 +38,7 @@ struct pit {
 	uint8_t port_b;
 	int64_t due;		/* tick of the next rise of OUT 0 */
 	unsigned owed;		/* interrupts that were due and not given */
+	int64_t last_read;	/* ns */
 };
 
 static int64_t pit_ticks(struct pit *p)
@@ -117,12 +119,31 @@ static uint8_t port_b_read(struct pit *p, int64_t t)
 	       (counter_out(&p->counter[2], t) ? PB_OUT2 : 0);
 }
 
+/*
+ * A cycle on the ISA bus takes about a microsecond. Systems that measure another clock by
+ * polling here count on it: a poll that is ten times as long as the shortest one is taken for
+ * a system management interrupt (Linux: pit_calibrate_tsc), and looks at the clock, decoding
+ * and the host's own interrupts are that much longer than a few interpreted instructions.
+ */
+static void bus_cycle(struct pit *p)
+{
+	struct clock *k = &p->m->clock;
+	int64_t now = clock_now(k);
+
+	if (!k->by_instructions && now >= p->last_read)
+		while (now < p->last_read + ISA_CYCLE_NS)
+			now = clock_now(k);
+	p->last_read = now;
+}
+
 static uint32_t pit_in(void *dev, uint16_t port, unsigned size)
 {
 	struct pit *p = dev;
-	int64_t t = pit_ticks(p);
+	int64_t t;
 
 	(void)size;
+	bus_cycle(p);
+	t = pit_ticks(p);
 	if (port == PORT_B)
 		return port_b_read(p, t);
 	return port == CONTROL ? ~0u : counter_read(&p->counter[port & 3], t);

@@ -286,6 +286,8 @@ void tlb_flush_page(struct interp *v, gva_t gva);	/* INVLPG */
 /* Recomputes hflags, user, tlb and gen from the CPU state: after any change of a
  * segment register, CR0/CR4/EFER, CPL, EFLAGS.VM/AC, DR7. */
 void interp_update(struct interp *v);
+/* The same after a change of DS, ES, FS or GS alone. */
+void interp_update_data(struct interp *v, unsigned s);
 /* No trace may be entered any more by the linear address that it had; global false:
  * those on global pages excepted. */
 void contexts_forget(struct interp *v, bool global);

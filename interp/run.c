@@ -189,6 +189,15 @@ void interp_update(struct interp *v)
 	v->gen = v->special ? GEN_NEVER : context_gen(v);
 }
 
+void interp_update_data(struct interp *v, unsigned s)
+{
+	uint8_t plain = segment_plain(&v->cpu.seg[s]);
+
+	if (plain == v->plain[s] && (s == SEG_FS || s == SEG_GS || compute_hflags(v) == v->hflags))
+		return;
+	interp_update(v);
+}
+
 /* --- Events ------------------------------------------------------------------------ */
 
 static void deliver_debug(struct interp *v)

@@ -12,7 +12,10 @@ static const struct op *segment_loaded(struct interp *v, const struct op *op, un
 {
 	uint32_t hflags = v->hflags;
 
-	interp_update(v);
+	if (s == SEG_SS)
+		interp_update(v);
+	else
+		interp_update_data(v, s);
 	if (s == SEG_SS && unlikely(must_leave(v) || v->special)) {
 		v->cpu.int_shadow = true;
 		v->tf_step = false;
