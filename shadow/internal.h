@@ -19,7 +19,8 @@
 #define CHUNK_PAGES	1024
 #define CHUNK_HASH	256
 #define USE_HASH	4096
-#define RING_SIZE	8192
+#define RING_SIZE	2048
+#define SPILLED_MAX	64
 #define BATCH_SIZE	256
 #define GUARDS		4
 #define CHUNKS_MAX	2048	/* of a root: 16 MiB of the monitor's memory */
@@ -60,6 +61,7 @@ struct root {
 	struct chunk *chunks[CHUNK_HASH];
 	struct use *uses;
 	unsigned nchunks, mapped, stale, runs;
+	unsigned spilled;		/* stores to its tables when the ring was full */
 	bool all_stale;			/* to be cleared before it runs: nothing is added */
 	struct guarded guarded[GUARDS];
 	bool guards_changed;

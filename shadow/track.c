@@ -129,7 +129,18 @@ static void mark_region(struct shadow *s, struct root *r, gva_t gva, unsigned sh
 		entry_mark_stale(s, r, gva, e);
 }
 
-/* Makes room by marking now instead of looking later. */
+/* Nothing of it is left to use: gone before its tables become ordinary pages. */
+static void root_forget(struct shadow *s, struct root *r)
+{
+	track_forget(s, r);
+	r->all_stale = true;
+}
+
+/*
+ * The ring is full: many stores and no entry. Makes room by marking now instead of looking later.
+ * Roots whose tables are stored to that much without being used are forgotten: their tables
+ * are other pages by now, perhaps, and each store to them takes the slow way.
+ */
 static void ring_spill(struct shadow *s)
 {
 	unsigned shift;
@@ -139,10 +150,19 @@ static void ring_spill(struct shadow *s)
 		gpa_t table = s->ring[i] & PAGE_MASK;
 
 		for (struct use *u = s->uses[use_hash(table)]; u; u = u->next)
-			if (u->table == table && use_region(u, s->ring[i], &gva, &shift))
+			if (u->table == table && use_region(u, s->ring[i], &gva, &shift)) {
 				mark_region(s, u->root, gva, shift);
+				u->root->spilled++;
+			}
 	}
 	s->ring_len = 0;
+	for (unsigned i = 0; i < s->max_roots; i++) {
+		struct root *r = &s->roots[i];
+
+		if (r->stamp && !r->all_stale && (r->spilled > SPILLED_MAX || r->stale == r->mapped))
+			root_forget(s, r);
+		r->spilled = 0;
+	}
 }
 
 void shadow_stored(void *self, gpa_t gpa, unsigned len, unsigned flags)
@@ -214,13 +234,6 @@ static void revalidate_one(struct shadow *s, struct root *r, gva_t gva, struct e
 	(void)e;
 	if (!s->failed)
 		s->failed = revalidate(s, r, gva, false);
-}
-
-/* Nothing of it is left to use: gone before its tables become ordinary pages. */
-static void root_forget(struct shadow *s, struct root *r)
-{
-	track_forget(s, r);
-	r->all_stale = true;
 }
 
 /* The entry at `at` changed, in its use u. */

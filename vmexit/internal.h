@@ -22,7 +22,8 @@ struct vmm {
 	struct shadow *shadow;
 	struct bursts bursts;
 	uint64_t burst_rip;		/* where the burst began that is running, */
-	int64_t burst_allowed;		/* and how far the interpreter was to take it */
+	int64_t burst_began;		/* user instructions interpreted until then, */
+	int64_t burst_allowed;		/* and how many of it were to be */
 	struct full *full;		/* or everything by KVM */
 	uint64_t full_reasons[FULL_EXITS];
 	char no_direct[128];		/* hybrid without a direct engine: why */

@@ -28,7 +28,7 @@ struct stats {
 
 	struct {
 		uint64_t fills;		/* mappings made on a fault */
-		uint64_t true_faults;	/* resolved as the guest's own page fault */
+		uint64_t true_faults;	/* the guest's own, of user code on either engine */
 		uint64_t hidden_faults;	/* the guest's tables allowed it: it never saw them */
 		uint64_t ad_faults;	/* only to set accessed or dirty */
 		uint64_t table_writes, code_writes;	/* stores noted by the interpreter */

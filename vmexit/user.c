@@ -9,9 +9,6 @@
 #include "debug/disasm.h"
 #include "vmexit/internal.h"
 
-/* Instructions interpreted where code cannot run directly (a device page, a page the
- * scanner refuses) before direct execution is tried again. */
-#define DETOUR		256
 /* Instructions of user code with CR0.TS set that are interpreted first. */
 #define TS_PATIENCE	20000
 
@@ -46,8 +43,8 @@ static enum next resolve_fault(struct vmm *vmm, gva_t gva)
 		return NEXT_AGAIN;
 	case SHADOW_GUEST:
 		return resolve(vmm);
-	case SHADOW_INTERPRET:
-		interpret(vmm, DETOUR, RUN_UNTIL_KERNEL);
+	case SHADOW_INTERPRET:	/* where code cannot run directly: for as long as coming back costs */
+		interpret(vmm, vmm->bursts.price, RUN_UNTIL_KERNEL);
 		return NEXT_AGAIN;
 	case SHADOW_HOST:
 		vmm->m->power = POWER_HOST_FAILURE;
@@ -202,11 +199,20 @@ void vmm_lockstep_steps(struct vmm *vmm, int64_t n)
 
 /* --- Bursts: what the interpreter asks at each entry of user code --------------------- */
 
+static int64_t user_instructions(const struct vmm *vmm)
+{
+	struct interp_counts n;
+
+	interp_counts(vmm->interp, &n);
+	return n.user;
+}
+
 static int64_t burst_entered(void *self, uint64_t rip)
 {
 	struct vmm *vmm = self;
 
 	vmm->burst_rip = rip;
+	vmm->burst_began = user_instructions(vmm);
 	vmm->burst_allowed = burst_allowance(&vmm->bursts, rip);
 	return vmm->burst_allowed;
 }
@@ -215,7 +221,7 @@ static void burst_left(void *self)
 {
 	struct vmm *vmm = self;
 
-	burst_interpreted(&vmm->bursts, vmm->burst_rip);
+	burst_interpreted(&vmm->bursts, vmm->burst_rip, user_instructions(vmm) - vmm->burst_began);
 }
 
 void user_watch(struct vmm *vmm)
@@ -225,14 +231,14 @@ void user_watch(struct vmm *vmm)
 
 void user_run(struct vmm *vmm, int64_t slice)
 {
-	int64_t began = host_now(), useful;
+	int64_t began = host_now(), interpreted = vmm->ns_interp, useful, all;
 
 	if (!direct_burst(vmm, &useful)) {
 		if (!outside_wants(vmm))
 			interpret(vmm, slice, RUN_UNTIL_KERNEL);
 		return;
 	}
-	burst_crossed(&vmm->bursts, vmm->burst_rip, vmm->burst_allowed == 0, useful,
-		      host_now() - began - useful);
+	all = host_now() - began - (vmm->ns_interp - interpreted);
+	burst_crossed(&vmm->bursts, vmm->burst_rip, vmm->burst_allowed, useful, all - useful);
 	price_update(vmm);
 }

@@ -217,6 +217,7 @@ const char *const exit_names[DEXIT_KINDS] = {
 static void stats_direct(struct vmm *vmm, struct stats *out)
 {
 	struct shadow_counts s;
+	struct interp_counts did;
 	size_t n = 0;
 
 	out->direct = vmm->engine->name;
@@ -230,8 +231,9 @@ static void stats_direct(struct vmm *vmm, struct stats *out)
 			out->gate_refusals[n++] = (struct stats_count){
 				gate_reason_name((enum gate_reason)i), vmm->refusals[i] };
 	shadow_counts(vmm->shadow, &s);
+	interp_counts(vmm->interp, &did);
 	out->shadow.fills = s.fills;
-	out->shadow.true_faults = s.true_faults;
+	out->shadow.true_faults = did.user_page_faults;
 	out->shadow.hidden_faults = s.hidden_faults;
 	out->shadow.ad_faults = s.ad_faults;
 	out->shadow.table_writes = s.table_writes;

@@ -36,6 +36,7 @@ static const struct row rows[] = {
 static const struct row tests[] = {
 	{ "forkstorm", 5000, run_forkstorm, "process that changes inherited pages" },
 	{ "scatter", 64, run_scatter, "MiB of pages in scattered order, checked" },
+	{ "turns", 10, run_turns, "round of 200 processes that wake each other" },
 	{ "tls", 1, run_tls, "threads, thread-local variables, setjmp" },
 	{ "signals", 1, run_signals, "SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGALRM" },
 	{ "fpfaults", 1, run_fpfaults, "SIGFPE from SSE and x87" },

@@ -35,6 +35,7 @@ uint64_t run_shell(long n);
 /* Tests: they end the program with a message when something is not right. */
 uint64_t run_forkstorm(long n);
 uint64_t run_scatter(long n);
+uint64_t run_turns(long n);
 uint64_t run_tls(long n);
 uint64_t run_signals(long n);
 uint64_t run_fpfaults(long n);
