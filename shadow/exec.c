@@ -161,6 +161,7 @@ static void exec_scan(struct shadow *s, const struct root *r, uint32_t page)
 	p->rex = how.classes & SCAN_REX;
 	scan_page(memory_hva(&s->m->mem, gpa), &how, &p->scan);
 	p->version++;
+	p->ran = false;
 	s->counts.pages_scanned++;
 	memory_set_flags(&s->m->mem, gpa, PG_EXEC);
 }
@@ -184,6 +185,7 @@ bool exec_allow(struct shadow *s, struct root *r, gva_t gva, const struct walk *
 		return false;
 	}
 	exec_unguard(r, gva);
+	p->ran = true;
 	return !(p->scan.hard + p->scan.soft) || !s->guards_max || guards_reserve(s, r, gva, page);
 }
 
@@ -231,6 +233,11 @@ unsigned page_prot(struct shadow *s, struct root *r, gva_t gva, const struct wal
 	}
 	if (s->scan_ahead && w->exec && !w->write && !p->writable)
 		exec_scan(s, r, page);
+	/* Code that ran in another process is likely to run in this one, too. */
+	if (s->scan_ahead && !g && p->ran && w->exec && scan_valid(s, r, page) && p->scan.hard &&
+	    p->scan.hard <= s->guards_max && p->scan.hard <= guards_free(r) && guarded_slot(r) &&
+	    guards_reserve(s, r, gva, page))
+		g = guarded_find(r, gva);
 	if (w->exec && scan_valid(s, r, page) && !flips_too_often(p, w) && (p->scan.hard == 0 || g) &&
 	    !is_joint(s, r, gva, page))
 		prot |= SINK_X;

@@ -66,6 +66,11 @@ struct space *shadow_enter(struct shadow *s, int *err)
 	if (!engine_placed(s, r))
 		return NULL;
 	*err = track_drain(s);
+	if (!*err && !r->mapped) {
+		*err = root_populate(s, r);
+		if (!*err)	/* a table that it read may have been mapped writable */
+			*err = track_drain(s);
+	}
 	if (!*err)
 		*err = finish(s, r);
 	if (!*err)

@@ -11,6 +11,8 @@
 #ifndef SHADOW_INTERNAL_H
 #define SHADOW_INTERNAL_H
 
+#include <string.h>
+
 #include "machine/paging.h"
 #include "shadow/scan.h"
 #include "shadow/shadow.h"
@@ -24,6 +26,7 @@
 #define BATCH_SIZE	256
 #define GUARDS		4
 #define CHUNKS_MAX	2048	/* of a root: 16 MiB of the monitor's memory */
+#define PTE_ADDR	0xffffffffff000ull
 #define SEEN		8
 #define USES_MAX	65536
 
@@ -81,6 +84,7 @@ struct page {
 	uint32_t writable, executable;	/* mappings that are not stale, over all roots */
 	uint32_t version;		/* counts scans */
 	uint8_t flips;			/* user stores after execution */
+	bool ran;			/* was fetched from since it was scanned */
 	bool rex;			/* scanned for 64-bit code too */
 	struct scan scan;		/* valid while PG_EXEC */
 };
@@ -141,6 +145,15 @@ int track_drain(struct shadow *s);
 int revalidate(struct shadow *s, struct root *r, gva_t gva, bool prefill);
 void shadow_stored(void *self, gpa_t gpa, unsigned len, unsigned flags);
 void shadow_protect(void *self, gpa_t page, unsigned flags);
+
+enum paging_mode root_mode(const struct root *r);
+/* Size of the region that one entry serves, by mode and level (root first). */
+extern const struct paging_shape {
+	uint8_t levels, entry_size, shift[4], index_bits;
+} paging_shapes[];
+
+/* populate.c */
+int root_populate(struct shadow *s, struct root *r);
 
 /* exec.c: executable pages and their guards */
 bool exec_allow(struct shadow *s, struct root *r, gva_t gva, const struct walk *w, uint32_t page);

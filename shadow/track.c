@@ -14,14 +14,13 @@
 
 #include "shadow/internal.h"
 
-/* Size of the region that one entry serves, by mode and level (root first). */
-static const struct { uint8_t levels, entry_size, shift[4], index_bits; } modes[] = {
+const struct paging_shape paging_shapes[] = {
 	[PAGING_32] = { 2, 4, { 22, 12 }, 10 },
 	[PAGING_PAE] = { 3, 8, { 30, 21, 12 }, 9 },
 	[PAGING_4LEVEL] = { 4, 8, { 39, 30, 21, 12 }, 9 },
 };
 
-static enum paging_mode root_mode(const struct root *r)
+enum paging_mode root_mode(const struct root *r)
 {
 	if (!r->key.cr0)
 		return PAGING_NONE;
@@ -64,7 +63,7 @@ void track_walk(struct shadow *s, struct root *r, gva_t gva, const struct walk *
 	enum paging_mode mode = root_mode(r);
 
 	for (unsigned i = mode == PAGING_PAE; i < w->depth; i++) {
-		unsigned span = modes[mode].shift[i] + modes[mode].index_bits;
+		unsigned span = paging_shapes[mode].shift[i] + paging_shapes[mode].index_bits;
 
 		use_add(s, w->entry[i] & PAGE_MASK, r, gva >> span << span, i);
 	}
@@ -114,8 +113,8 @@ static bool use_region(const struct use *u, gpa_t at, gva_t *gva, unsigned *shif
 {
 	enum paging_mode mode = root_mode(u->root);
 
-	*shift = modes[mode].shift[u->level];
-	*gva = u->base + ((gva_t)((at & ~PAGE_MASK) / modes[mode].entry_size) << *shift);
+	*shift = paging_shapes[mode].shift[u->level];
+	*gva = u->base + ((gva_t)((at & ~PAGE_MASK) / paging_shapes[mode].entry_size) << *shift);
 	return !(*gva >> (mode == PAGING_4LEVEL ? 47 : 32));
 }
 
@@ -269,7 +268,7 @@ static void drain_entry(struct shadow *s, gpa_t at, gpa_t before)
 
 	/* Copied, since revalidating adds and drops uses. */
 	for (struct use *u = s->uses[use_hash(table)]; u; u = u->next) {
-		if (u->table != table || (half && modes[root_mode(u->root)].entry_size == 8))
+		if (u->table != table || (half && paging_shapes[root_mode(u->root)].entry_size == 8))
 			continue;
 		if (n < ARRAY_LEN(found))
 			found[n++] = *u;

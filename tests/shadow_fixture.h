@@ -3,7 +3,8 @@
  * What the shadow needs around it: a few megabytes of memory, a vCPU by hand, an engine
  * that remembers what it was told, and a listener that plays the interpreter's part.
  *
- * User pages lie in a handful of areas, so that a space is an array.
+ * The pages that tests use lie in a handful of areas, so that a space is an array; behind
+ * them are pages elsewhere, which random tables map too.
  */
 #ifndef TESTS_SHADOW_FIXTURE_H
 #define TESTS_SHADOW_FIXTURE_H
@@ -23,11 +24,13 @@
 
 static const gva_t areas[] = { 0, 0x00400000, 0x3fc00000, 0x40000000, 0xbfc00000, 0x7fffffc00000 };
 #define NPAGES		(ARRAY_LEN(areas) * AREA_PAGES)
+#define OTHERS		8192u
+#define ALL_PAGES	(NPAGES + OTHERS)
 
 struct space {
 	bool live;
-	int64_t off[NPAGES];
-	uint8_t prot[NPAGES];
+	int64_t off[ALL_PAGES];
+	uint8_t prot[ALL_PAGES];
 	gva_t guard[GUARDS];
 	unsigned nguards;
 };
@@ -44,6 +47,8 @@ static struct mock {
 	int other;					/* any other -errno */
 } mock;
 static uint64_t seed;
+static gva_t others[OTHERS];
+static unsigned nothers;
 
 static inline uint32_t rnd(uint32_t n)
 {
@@ -51,16 +56,42 @@ static inline uint32_t rnd(uint32_t n)
 	return (uint32_t)(seed >> 33) % n;
 }
 
+static bool other_used(unsigned i)
+{
+	for (unsigned k = 0; k < MAX_SPACES; k++)
+		if (spaces[k].live && spaces[k].prot[NPAGES + i])
+			return true;
+	return false;
+}
+
 static inline unsigned page_index(gva_t gva)
 {
+	static unsigned last;
+
 	for (unsigned i = 0; i < ARRAY_LEN(areas); i++)
 		if (gva - areas[i] < AREA_PAGES * PAGE_SIZE)
 			return i * AREA_PAGES + (unsigned)((gva - areas[i]) >> PAGE_SHIFT);
-	ck_abort_msg("%#llx is in no area", (unsigned long long)gva);
+	for (unsigned i = 0; i < nothers; i++)
+		if (others[i] == gva)
+			return NPAGES + i;
+	if (nothers < OTHERS) {
+		others[nothers] = gva;
+		return NPAGES + nothers++;
+	}
+	for (unsigned i = 0; i < OTHERS; i++) {
+		last = (last + 1) % OTHERS;
+		if (!other_used(last)) {
+			others[last] = gva;
+			return NPAGES + last;
+		}
+	}
+	ck_abort_msg("too many pages");
 }
 
 static inline gva_t index_page(unsigned i)
 {
+	if (i >= NPAGES)
+		return others[i - NPAGES];
 	return areas[i / AREA_PAGES] + (gva_t)(i % AREA_PAGES) * PAGE_SIZE;
 }
 
@@ -68,7 +99,7 @@ static inline unsigned space_runs(const struct space *sp)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < NPAGES; i++)
+	for (unsigned i = 0; i < NPAGES; i++)	/* tests of limits use no others */
 		n += sp->prot[i] && !(i && index_page(i - 1) + PAGE_SIZE == index_page(i) &&
 				      sp->prot[i - 1] == sp->prot[i] &&
 				      sp->off[i - 1] + (int64_t)PAGE_SIZE == sp->off[i]);
@@ -196,6 +227,7 @@ static inline void machine_set_up(unsigned max_roots)
 	memset(&cpu, 0, sizeof(cpu));
 	memset(&mock, 0, sizeof(mock));
 	memset(spaces, 0, sizeof(spaces));
+	nothers = 0;
 	machine.cpu = &cpu;
 	seed = 1;
 	ck_assert_int_eq(memory_create(&machine.mem, RAM_SIZE), 0);
@@ -254,7 +286,7 @@ static inline void check_guards(const struct space *sp, gva_t gva, const uint8_t
 
 static inline void check_space(const struct space *sp)
 {
-	for (unsigned i = 0; i < NPAGES; i++) {
+	for (unsigned i = 0; i < NPAGES + nothers; i++) {
 		gva_t gva = index_page(i);
 		unsigned prot = sp->prot[i], flags;
 		struct walk w;
@@ -273,7 +305,7 @@ static inline void check_space(const struct space *sp)
 		if (prot & SINK_X) {
 			MUST(w.exec && (flags & PG_EXEC));
 			check_guards(sp, gva, memory_hva(&machine.mem, w.gpa));
-			if (i % AREA_PAGES && (sp->prot[i - 1] & SINK_X))
+			if (i < NPAGES && i % AREA_PAGES && (sp->prot[i - 1] & SINK_X))
 				MUST(!scan_joint(machine.mem.ram + sp->off[i - 1],
 						 machine.mem.ram + sp->off[i], &shadow->scan));
 		}
