@@ -33,6 +33,7 @@ static const struct row {
 	ROW(COUNT, shadow, true_faults),
 	ROW(COUNT, shadow, hidden_faults),
 	ROW(COUNT, shadow, ad_faults),
+	ROW(COUNT, shadow, device_faults),
 	ROW(COUNT, shadow, table_writes),
 	ROW(COUNT, shadow, code_writes),
 	ROW(COUNT, shadow, prefilled),

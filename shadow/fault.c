@@ -198,6 +198,7 @@ enum shadow_answer shadow_fault(struct shadow *s, gva_t gva, gva_t rip, int *err
 		return SHADOW_GUEST;
 	}
 	off = memory_offset(&s->m->mem, w.gpa);
+	s->counts.device_faults += off < 0;
 	if (off < 0 || at < s->sink.floor(s->sink.engine) || at >= s->sink.ceiling(s->sink.engine) ||
 	    repeats(s, at, rip))
 		return SHADOW_INTERPRET;

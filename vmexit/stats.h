@@ -31,6 +31,7 @@ struct stats {
 		uint64_t true_faults;	/* the guest's own, of user code on either engine */
 		uint64_t hidden_faults;	/* the guest's tables allowed it: it never saw them */
 		uint64_t ad_faults;	/* only to set accessed or dirty */
+		uint64_t device_faults;	/* no memory there */
 		uint64_t table_writes, code_writes;	/* stores noted by the interpreter */
 		uint64_t prefilled;	/* mappings made before anybody missed them */
 		uint64_t unmapped;

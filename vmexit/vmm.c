@@ -236,6 +236,7 @@ static void stats_direct(struct vmm *vmm, struct stats *out)
 	out->shadow.true_faults = did.user_page_faults;
 	out->shadow.hidden_faults = s.hidden_faults;
 	out->shadow.ad_faults = s.ad_faults;
+	out->shadow.device_faults = s.device_faults;
 	out->shadow.table_writes = s.table_writes;
 	out->shadow.code_writes = s.code_writes;
 	out->shadow.prefilled = s.prefilled;
