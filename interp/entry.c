@@ -19,6 +19,8 @@ void fault_deliver(struct interp *v)
 	if (event_double_fault(v->delivering, f.vec))
 		f = (struct fault){ .vec = VEC_DF, .has_code = true };
 	v->delivering = f.vec;
+	v->counts.faults++;
+	v->counts.last_fault = (uint8_t)f.vec;
 	v->counts.user_page_faults += f.vec == VEC_PF && v->cpu.cpl == 3;
 	event_deliver(v, (unsigned)f.vec, EV_FAULT, f.has_code, f.code);
 	v->delivering = -1;

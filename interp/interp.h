@@ -39,9 +39,10 @@ void interp_watch(struct interp *v, const struct user_watch *w);
 /* Delivers pending interrupts and runs until something stops it. */
 enum interp_stop interp_run(struct interp *v, int64_t budget, unsigned how);
 
-/* Instructions retired so far, split by the privilege they ran at, and page faults of user
- * code: the guest's own, wherever the access was tried first. */
-struct interp_counts { int64_t supervisor, user; uint64_t user_page_faults; };
+/* Instructions retired so far, split by the privilege they ran at; exceptions raised by
+ * instructions, and of these the page faults of user code: the guest's own, wherever the
+ * access was tried first. */
+struct interp_counts { int64_t supervisor, user; uint64_t faults, user_page_faults; uint8_t last_fault; };
 void interp_counts(const struct interp *v, struct interp_counts *out);
 /* What the trace cache did. */
 struct trace_counts { uint64_t built, decoded, flushed, dropped; };

@@ -129,6 +129,12 @@ static unsigned compare(struct guest *g, uint64_t seed)
 		g->m.power = POWER_ON;
 		vmm_lockstep_steps(g->vmm, 1);
 		if (g->m.power == POWER_DIFFERENCE) {
+			unsigned length;
+
+			/* Where it does not trap, breakpoints guard it where the scanner takes it for
+			 * an instruction, which it rarely is among random bytes (docs/scanner.md). */
+			if (opcode(n.bytes, n.bits == 64, &length) == 0x0fa2)
+				continue;
 			show(&n);
 			bad++;
 		} else if (g->m.cpu->cpl == 0 && !same_exception(g, &n)) {
