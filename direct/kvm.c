@@ -119,7 +119,26 @@ int kvm_enter(struct kvm *k, uint64_t rip, uint64_t rsp)
 
 /* --- Load --------------------------------------------------------------------------- */
 
-/* The guest's descriptors of DPL 3 at their own indices; what else there is must trap. */
+#define D_CODE		(1ull << 43)
+#define D_CONFORMING	(1ull << 42)
+#define D_S		(1ull << 44)
+#define D_P		(1ull << 47)
+#define D_ACCESSED	(1ull << 40)
+
+/* A descriptor as the VM has it. Segments that user code may load (DPL 3, or conforming code,
+ * SDM 3A 5.5) are the guest's; what else there is must trap. So must the load that
+ * sets the accessed bit, since that belongs into the guest's table: it finds a segment that is
+ * not present, for which LSL, VERR and VERW do not ask. */
+static uint64_t descriptor_mirror(uint64_t d)
+{
+	bool conforming = (d & (D_CODE | D_CONFORMING)) == (D_CODE | D_CONFORMING);
+
+	if (!(d & D_S) || ((d >> 45 & 3) != 3 && !conforming))
+		return 0;
+	return d & D_ACCESSED ? d : d & ~D_P;
+}
+
+/* The guest's descriptors at their own indices. */
 static void gdt_mirror(struct kvm *k, const struct cpu *c)
 {
 	unsigned n = (c->gdtr.limit + 1u) / 8, i = 0;
@@ -136,15 +155,12 @@ static void gdt_mirror(struct kvm *k, const struct cpu *c)
 			p = (const uint64_t *)memory_hva(&k->m->mem, w.gpa);
 		if (!room)
 			room = 1;
-		for (; room && i < n; room--, i++) {
-			uint64_t d = p ? *p++ : 0;
-			bool user = (d >> 44 & 1) && (d >> 45 & 3) == 3;	/* S, DPL */
-
-			k->shim->gdt[i] = user ? d : 0;
-		}
+		for (; room && i < n; room--, i++)
+			k->shim->gdt[i] = p ? descriptor_mirror(*p++) : 0;
 	}
-	for (; i < KVM_GDT_GUEST && k->shim->gdt[i]; i++)
-		k->shim->gdt[i] = 0;
+	if (k->gdt_used > n)
+		memset(&k->shim->gdt[n], 0, (k->gdt_used - n) * sizeof(k->shim->gdt[0]));
+	k->gdt_used = n;
 }
 
 static bool is_flat_code64(uint64_t d)

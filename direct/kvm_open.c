@@ -391,6 +391,7 @@ static int try_vm(struct kvm *k, char *why)
 	if (!err)
 		err = try_all(&t, why);
 	k->trying = false;
+	k->gdt_used = KVM_GDT_GUEST;	/* the trial's own */
 	if (t.space)
 		sink.space_destroy(k, t.space);
 	memcpy(t.page, saved, sizeof(saved));
