@@ -47,7 +47,8 @@ nested_initrd() {
 	cp "$builddir"/guests/*.elf "$root/hemi/guests/"
 	cp -r "$srcdir/guests/expected" "$root/hemi/guests/"
 	cp "$srcdir/tests/run-guest.sh" "$srcdir/tests/guests.test" \
-		"$srcdir/tests/nested-linux.sh" "$srcdir/tests/nested-ends.sh" "$root/hemi/tests/"
+		"$srcdir"/tests/nested-linux.sh "$srcdir"/tests/nested-ends.sh \
+		"$srcdir"/tests/nested-cost.sh "$root/hemi/tests/"
 	cp "$(dirname "$kernel")"/*.ko "$root/modules/"
 	# Every library by the path that the program loader will look for.
 	ldd "$HEMI" | sed -n 's/.*\(=> \|^[[:space:]]*\)\(\/[^ ]*\) .*/\2/p' | sort -u | while read -r lib; do
