@@ -424,6 +424,8 @@ static int load(struct kvm *k, struct space *s, const struct cpu *c, uint64_t *r
 	if (k->nedits || k->current != s) {
 		uint64_t *saved = &f->rip - 5;
 
+		/* A kick may come before user code does: then nobody knows which root is in CR3. */
+		k->current = NULL;
 		saved[0] = r->rax; saved[1] = r->rcx; saved[2] = r->rdx; saved[3] = r->rsi; saved[4] = r->rdi;
 		k->cr3 = kvm_table_gpa(s->root);
 		r->rsi = KVM_SHIM_GVA + offsetof(struct kvm_shim, edits);

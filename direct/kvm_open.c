@@ -124,7 +124,11 @@ static void shim_fill(struct kvm_shim *s)
 
 static int set_cpuid(struct kvm *k, char *why)
 {
-	static struct { struct kvm_cpuid2 head; struct kvm_cpuid_entry2 e[64]; } all;
+	enum { ROOM = 64 };
+	static union {
+		struct kvm_cpuid2 head;
+		uint8_t room[sizeof(struct kvm_cpuid2) + ROOM * sizeof(struct kvm_cpuid_entry2)];
+	} all;
 	const struct machine *m = k->m;
 	uint32_t r[4];
 
@@ -135,8 +139,9 @@ static int set_cpuid(struct kvm *k, char *why)
 
 		for (uint32_t leaf = base; leaf <= last; leaf++)
 			for (uint32_t sub = 0; sub <= (leaf == 0xd ? 2u : 0u); sub++) {
-				struct kvm_cpuid_entry2 *e = &all.e[all.head.nent++];
+				struct kvm_cpuid_entry2 *e = &all.head.entries[all.head.nent++];
 
+				bug_on(all.head.nent > ROOM);
 				m->cpuid(m->cpuid_self, leaf, sub, r);
 				*e = (struct kvm_cpuid_entry2){ .function = leaf, .index = sub,
 					.flags = leaf == 7 || leaf == 0xd ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
@@ -152,15 +157,18 @@ static int set_cpuid(struct kvm *k, char *why)
 
 static int set_registers(struct kvm *k, char *why)
 {
-	struct { struct kvm_msrs head; struct kvm_msr_entry e[4]; } msrs = {
-		.head.nmsrs = 4,
-		.e = { { .index = 0xc0000082, .data = KVM_LSTAR }, { .index = 0xc0000083, .data = KVM_LSTAR },
-		       { .index = 0xc0000084, .data = 0 }, { .index = 0x174, .data = 0 } },
+	static const struct kvm_msr_entry e[] = {
+		{ .index = 0xc0000082, .data = KVM_LSTAR }, { .index = 0xc0000083, .data = KVM_LSTAR },
+		{ .index = 0xc0000084, .data = 0 }, { .index = 0x174, .data = 0 },
+	};
+	union { struct kvm_msrs head; uint8_t room[sizeof(struct kvm_msrs) + sizeof(e)]; } msrs = {
+		.head.nmsrs = ARRAY_LEN(e),
 	};
 	struct kvm_sregs *s = &k->kernel;
 	struct kvm_segment data = { .selector = KVM_SEL_DATA, .limit = 0xffffffff, .type = 3, .present = 1,
 				    .db = 1, .s = 1, .g = 1 };
 
+	memcpy(msrs.head.entries, e, sizeof(e));
 	if (ioctl(k->vcpu, KVM_GET_SREGS, s) < 0)
 		FAIL(-errno, "KVM_GET_SREGS: %s", strerror(errno));
 	s->cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_PG;
