@@ -214,6 +214,8 @@ static bool share_tsc(struct kvm *k)
 #define TRY_GVA		0x10000u
 #define SEL_CODE32	0x23u
 #define SEL_OTHER64	0x43u
+#define TRIES		2
+#define EMULATED_NS	5000000		/* for 20,000 iterations: 250 ns each */
 
 struct trial { struct kvm *k; struct space *space; uint8_t *page; unsigned code64; };
 
@@ -268,6 +270,20 @@ static int64_t loop_ns(struct trial *t, bool wide)
 	if (x.kind != DEXIT_TRAP || c.rip != TRY_GVA + 9)
 		return INT64_MAX;
 	return (b.tv_sec - a.tv_sec) * 1000000000ll + b.tv_nsec - a.tv_nsec;
+}
+
+/* What disturbs only adds, and the first run is the dearest: the least of a few, unless it is soon
+ * clear that a processor runs it. */
+static int64_t loop_least_ns(struct trial *t, bool wide, int64_t enough)
+{
+	int64_t least = loop_ns(t, wide);
+
+	for (unsigned i = 0; i < TRIES && least > enough; i++) {
+		int64_t ns = loop_ns(t, wide);
+
+		least = ns < least ? ns : least;
+	}
+	return least;
 }
 
 /* Did it trap, at the instruction? */
@@ -358,14 +374,13 @@ static int try_all(struct trial *t, char *why)
 	struct kvm *k = t->k;
 	int64_t wide, narrow;
 
-	loop_ns(t, true);		/* the first run is the dearest */
-	wide = loop_ns(t, true);
+	wide = loop_least_ns(t, true, 0);
 	if (wide == INT64_MAX)
 		FAIL(-ENOTSUP, "this KVM does not run 64-bit user code (exit %u)", k->run->exit_reason);
-	if (wide > 5000000)
+	if (wide > EMULATED_NS)
 		FAIL(-ENOTSUP, "this KVM emulates 64-bit user code");
-	narrow = loop_ns(t, false);
-	k->wide32 = narrow < wide + 1000000;
+	narrow = loop_least_ns(t, false, wide + EMULATED_NS / 5);
+	k->wide32 = narrow < wide + EMULATED_NS / 5;
 	if (narrow == INT64_MAX)
 		snprintf(k->why32, sizeof(k->why32), "32-bit code, which this KVM does not run");
 	else

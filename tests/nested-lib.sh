@@ -18,7 +18,7 @@ nested_initrd() {
 	mkdir -p "$root/hemi/guests" "$root/hemi/boot" "$root/modules" "$root/hemi/tests"
 	{
 		cat <<-'SCRIPT'
-			export HEMI=/hemi/hemi srcdir=/hemi builddir=/hemi TMPDIR=/tmp
+			export HEMI=/hemi/hemi srcdir=/hemi builddir=/hemi TMPDIR=/tmp NO_SKIP=1
 			for m in irqbypass kvm ccp MODULE; do
 				insmod /modules/$m.ko 2>/dev/null || echo "nested: no module $m"
 			done
