@@ -119,6 +119,7 @@ int kvm_enter(struct kvm *k, uint64_t rip, uint64_t rsp)
 
 /* --- Load --------------------------------------------------------------------------- */
 
+#define DESC_AVL	0x1000u			/* of struct segment's attr */
 #define D_CODE		(1ull << 43)
 #define D_CONFORMING	(1ull << 42)
 #define D_S		(1ull << 44)
@@ -163,18 +164,35 @@ static void gdt_mirror(struct kvm *k, const struct cpu *c)
 	k->gdt_used = n;
 }
 
-static bool is_flat_code64(uint64_t d)
+/* What a load of this selector would make of the register. */
+static struct segment segment_loaded(const struct kvm *k, uint16_t sel)
 {
-	return (d >> 40 & 0x98) == 0x98 && (d >> 53 & 1);
+	uint64_t d = k->shim->gdt[sel >> 3];
+	uint32_t limit = (uint32_t)((d & 0xffff) | (d >> 32 & 0xf0000));
+	struct segment s = { .sel = sel, .attr = d >> 40 & 0xf0ff };
+
+	s.base = (d >> 16 & 0xffffff) | (d >> 56) << 24;
+	s.limit = s.attr & SEG_G ? limit << 12 | 0xfff : limit;
+	return s;
+}
+
+/* IRETQ takes CS and SS from the table: it must hold what the registers do. After SYSEXIT or
+ * SYSRET, or a store to it, it may not. Then the shim would have the exception. */
+static bool is_loadable(const struct kvm *k, const struct segment *g, bool wide)
+{
+	struct segment s = segment_loaded(k, g->sel);
+
+	return (g->sel & 3) == 3 && !((s.attr ^ g->attr) & ~DESC_AVL) &&
+	       (wide || (s.base == g->base && s.limit == g->limit));
 }
 
 const char *kvm_refuses(void *self, const struct cpu *c)
 {
 	struct kvm *k = self;
 	unsigned cs = c->seg[SEG_CS].sel, ss = c->seg[SEG_SS].sel;
-	uint64_t d;
+	bool wide = cpu_code64(c);
 
-	if (!cpu_code64(c) && !k->wide32)
+	if (!wide && !k->wide32)
 		return k->why32;
 	if (c->cr4 & CR4_OSXSAVE)
 		return "XSAVE in use";
@@ -184,12 +202,12 @@ const char *kvm_refuses(void *self, const struct cpu *c)
 	if (k->own_selectors && (cs != KVM_HOST_CS64 || ss != KVM_HOST_DS))
 		return "selectors, which this KVM replaces";
 	gdt_mirror(k, c);
-	d = k->shim->gdt[cs >> 3];
-	/* The frame loads them from the table: it must still hold what the registers do. */
-	if ((cs & 3) != 3 || !(d >> 47 & 1) || is_flat_code64(d) != cpu_code64(c))
+	if (!is_loadable(k, &c->seg[SEG_CS], wide))
 		return "CS is not as its descriptor says";
-	if ((ss & 3) != 3 || !(k->shim->gdt[ss >> 3] >> 47 & 1))
+	if (!is_loadable(k, &c->seg[SEG_SS], wide))
 		return "SS is not as its descriptor says";
+	if (wide ? c->rip >= KVM_USER_TOP : (uint32_t)c->rip > c->seg[SEG_CS].limit)
+		return "RIP is beyond the end";
 	return NULL;
 }
 
@@ -324,15 +342,8 @@ static void segments_store(struct kvm *k, struct cpu *c)
  * table holds too. */
 static void selector_store(struct kvm *k, struct segment *g, unsigned sel)
 {
-	uint64_t d = k->shim->gdt[sel >> 3];
-	uint32_t limit = (uint32_t)((d & 0xffff) | (d >> 32 & 0xf0000));
-
-	if (sel == g->sel || !(sel & ~3u))
-		return;
-	g->sel = (uint16_t)sel;
-	g->attr = d >> 40 & 0xf0ff;
-	g->limit = g->attr & SEG_G ? limit << 12 | 0xfff : limit;
-	g->base = (d >> 16 & 0xffffff) | (d >> 56) << 24;
+	if (sel != g->sel && (sel & ~3u))
+		*g = segment_loaded(k, (uint16_t)sel);
 }
 
 /* The byte of user code at an address, -1 if there is none to be read. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The KVM engine by itself, kicked at random moments: user code runs in the address space that it
- * was given, whatever became of the attempt before. Skipped where there is no such KVM.
+ * was given, whatever became of the attempt before. And states that the shim's IRETQ could not
+ * enter are refused, not tried. Skipped where there is no such KVM.
  */
 #include <check.h>
 #include <cpuid.h>
@@ -127,6 +128,47 @@ START_TEST(kicked)
 }
 END_TEST
 
+/* SYSEXIT and SYSRET load CS and SS without a look at the table, code may run off the end. */
+START_TEST(unenterable)
+{
+	static const struct { bool wide; uint64_t cs, ss, rip; } states[] = {
+		{ true, 0x00aff3000000ffffull, 0, CODE },	/* data */
+		{ true, 0x00af9b000000ffffull, 0, CODE },	/* DPL 0 */
+		{ true, 0x00af7b000000ffffull, 0, CODE },	/* not present */
+		{ true, 0x00effb000000ffffull, 0, CODE },	/* L and D */
+		{ true, 0, 0x00cff1000000ffffull, CODE },	/* read-only */
+		{ true, 0, 0x00cffb000000ffffull, CODE },	/* code */
+		{ true, 0, 0x00cf93000000ffffull, CODE },	/* DPL 0 */
+		{ true, 0, 0, 0x800000000000ull },
+		{ false, 0x00cff3000000ffffull, 0, CODE },	/* data */
+		{ false, 0x00affb000000ffffull, 0, CODE },	/* 64-bit */
+		{ false, 0x0040fb000000ffffull, 0, CODE },	/* CODE is beyond the limit */
+		{ false, 0x00cffb000000ffffull, 0x00cff1000000ffffull, CODE },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+		struct direct_exit x;
+
+		user_make();
+		c.rip = states[i].rip;
+		if (!states[i].wide)
+			c.seg[SEG_CS].attr = 0xc0fb;
+		guest_make();
+		if (states[i].cs)
+			put64(GDT + 0x30, states[i].cs);
+		if (states[i].ss)
+			put64(GDT + 0x28, states[i].ss);
+		if (direct_kvm.refuses(engine, &c))
+			continue;
+		direct_kvm.run(engine, spaces[0], &c, &x);
+		ck_assert_msg(x.kind != DEXIT_HOST, "state %zu", i);
+	}
+	guest_make();
+	user_make();
+	ck_assert_ptr_null(direct_kvm.refuses(engine, &c));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("kvm");
@@ -157,6 +199,7 @@ int main(void)
 			return 99;
 	}
 	tcase_add_test(tc, kicked);
+	tcase_add_test(tc, unenterable);
 	suite_add_tcase(s, tc);
 	setenv("CK_FORK", "no", 1);	/* a virtual machine belongs to one process */
 	err = suite_run(s);
