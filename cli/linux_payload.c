@@ -30,6 +30,8 @@ static int unpack_failed(const struct blob *k, const char *format, int err, size
 			 char why[static WHY_SIZE])
 {
 	switch (err) {
+	case -EINTR:
+		return err;
 	case -ENODATA:
 		return load_fail(why, -ENOEXEC, "kernel %s: truncated: the %s data in it ends too "
 				 "early", k->name, format);
@@ -53,12 +55,19 @@ static double now_ms(void)
 	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
+/* The run is to end before it has begun. */
+static bool ending(const void *m)
+{
+	return atomic_load(&((const struct machine *)m)->attention) & (ATT_QUIT | ATT_TIMEOUT);
+}
+
 static int payload_unpack(const struct blob *k, const struct machine *m, const uint8_t *src,
 			  size_t len, struct blob *out, char why[static WHY_SIZE])
 {
+	const struct unpack_stop stop = { ending, m };
 	const char *format;
 	double start = now_ms();
-	int err = unpack_payload(src, len, m->mem.low_size, &out->data, &out->size, &format);
+	int err = unpack_payload(src, len, m->mem.low_size, &stop, &out->data, &out->size, &format);
 
 	if (err == -ENOTSUP) {
 		note(m, k, format ? "packed in a format that this build lacks the library for"

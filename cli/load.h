@@ -36,7 +36,7 @@ struct boot {
 int boot_open(struct boot **out, const struct config *cfg, char why[static WHY_SIZE]);
 void boot_close(struct boot *b);
 /* After machine_reset(): loads memory and sets the CPU. long_mode: the CPU model
- * has it. 0, or -errno with one line in why. */
+ * has it. 0, or -errno with one line in why; -EINTR (and no line): a request to end came first. */
 int boot_load(const struct boot *b, struct machine *m, bool long_mode, char why[static WHY_SIZE]);
 
 /* --- Formats: one file each ---------------------------------------------------- */

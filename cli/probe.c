@@ -9,7 +9,7 @@
 #include "direct/probe.h"
 #include "interp/interp.h"
 
-static const struct direct_engine *const engines[] = { &direct_ring3, &direct_kvm };
+static const struct direct_engine *const engines[] = { &direct_ring3, &direct_kvm };	/* kvm last */
 #define ENGINES	ARRAY_LEN(engines)
 /* More than that, and it is no processor that runs the loop. */
 #define NATIVE	4.0
@@ -41,7 +41,24 @@ static const char *speed(const struct probe_kind *k)
 	return !k->works ? "does not run" : k->slower <= NATIVE ? "native" : "emulated";
 }
 
-static void print_text(const struct probe_report r[ENGINES])
+/* What KVM_RUN costs without an engine, and how many of it a crossing is. */
+struct bare { double us; char why[128]; };
+
+static void print_bare(const struct bare *bare, const struct probe_report *kvm)
+{
+	if (bare->us <= 0) {
+		printf("a bare KVM_RUN exit: %s\n", bare->why);
+		return;
+	}
+	printf("a bare KVM_RUN exit: %.1f us", bare->us);
+	for (unsigned c = 0; c < PROBE_CODES; c++)
+		if (!kvm->why[0] && kvm->code[c].works && kvm->code[c].crossing_us > 0)
+			printf("; %s crossing %.2f times that", probe_code_names[c],
+			       kvm->code[c].crossing_us / bare->us);
+	puts("");
+}
+
+static void print_text(const struct probe_report r[ENGINES], const struct bare *bare)
 {
 	puts("kind of code     engine  speed          loop, times the host   crossing, us");
 	for (unsigned c = 0; c < PROBE_CODES; c++)
@@ -61,6 +78,7 @@ static void print_text(const struct probe_report r[ENGINES])
 	for (size_t i = 0; i < ENGINES; i++)
 		if (r[i].why[0])
 			printf("%s: %s\n", engines[i]->name, r[i].why);
+	print_bare(bare, &r[ENGINES - 1]);
 	printf("\n%-16s", "instruction");
 	for (size_t i = 0; i < ENGINES; i++)
 		printf(" %-10s", engines[i]->name);
@@ -116,7 +134,7 @@ static void json_engine(JsonBuilder *b, const char *name, const struct probe_rep
 	json_builder_end_object(b);
 }
 
-static void print_json(const struct probe_report r[ENGINES])
+static void print_json(const struct probe_report r[ENGINES], const struct bare *bare)
 {
 	JsonBuilder *b = json_builder_new();
 	JsonGenerator *g = json_generator_new();
@@ -126,6 +144,11 @@ static void print_json(const struct probe_report r[ENGINES])
 	json_builder_begin_object(b);
 	for (size_t i = 0; i < ENGINES; i++)
 		json_engine(b, engines[i]->name, &r[i]);
+	json_builder_set_member_name(b, "bare_kvm_exit_us");
+	if (bare->us > 0)
+		json_builder_add_double_value(b, bare->us);
+	else
+		json_builder_add_null_value(b);
 	json_builder_end_object(b);
 	root = json_builder_get_root(b);
 	json_generator_set_root(g, root);
@@ -141,6 +164,7 @@ static void print_json(const struct probe_report r[ENGINES])
 int command_probe(int argc, char **argv)
 {
 	static struct probe_report r[ENGINES];
+	struct bare bare = { 0 };
 	gboolean json = FALSE;
 	const GOptionEntry entries[] = {
 		{ "json", 0, 0, G_OPTION_ARG_NONE, &json, "print JSON", NULL },
@@ -168,9 +192,10 @@ int command_probe(int argc, char **argv)
 	status = probe_all(r);
 	if (status)
 		return status;
+	bare.us = probe_bare_exit_us(bare.why);
 	if (json)
-		print_json(r);
+		print_json(r, &bare);
 	else
-		print_text(r);
+		print_text(r, &bare);
 	return EXIT_OK;
 }

@@ -165,13 +165,15 @@ static int run_loop(struct run *r, enum power *power)
 
 	do {
 		machine_reset(m);
-		if (boot_load(r->boot, m, long_mode, r->why))
+		int err = boot_load(r->boot, m, long_mode, r->why);
+
+		if (err && err != -EINTR)
 			return -1;
 		vmm_flush(r->vmm);
-		if (r->cfg->verbose)
+		if (r->cfg->verbose && !err)
 			fprintf(stderr, "hemi: kernel %s entered at %#llx\n", r->cfg->kernel,
 				(unsigned long long)m->cpu->rip);
-		*power = vmm_run(r->vmm);
+		*power = vmm_run(r->vmm);	/* takes a request first */
 	} while (*power == POWER_RESET && !r->cfg->no_reboot);
 	return 0;
 }

@@ -30,9 +30,24 @@
 #include <lzo/lzo1x.h>
 #endif
 
-/* From src into exactly size bytes at dst; 0, -ENODATA, -EBADMSG or -ENOMEM. Bytes
+/* From src into exactly size bytes at dst; 0, -ENODATA, -EBADMSG, -ENOMEM or -EINTR. Bytes
  * after the end of the stream do not matter, as they do not to the kernel. */
-typedef int unpack_fn(const uint8_t *src, size_t len, uint8_t *dst, size_t size);
+typedef int unpack_fn(const uint8_t *src, size_t len, uint8_t *dst, size_t size,
+		      const struct unpack_stop *stop);
+
+/* Output between two questions whether to go on: a second of the slowest decoder on the
+ * slowest host, an emulated one. */
+#define PIECE	(256u << 10)
+
+static size_t piece(size_t left)
+{
+	return left < PIECE ? left : PIECE;
+}
+
+static bool stopped(const struct unpack_stop *stop)
+{
+	return stop && stop->asked(stop->arg);
+}
 
 static uint32_t le32(const uint8_t *p)
 {
@@ -45,26 +60,37 @@ static int ended(size_t left)
 	return left ? -EBADMSG : 0;
 }
 
-static int unpack_plain(const uint8_t *src, size_t len, uint8_t *dst, size_t size)
+static int unpack_plain(const uint8_t *src, size_t len, uint8_t *dst, size_t size,
+			const struct unpack_stop *stop)
 {
 	bug_on(len > size);
+	if (stopped(stop))
+		return -EINTR;
 	memcpy(dst, src, len);
 	return ended(size - len);
 }
 
 #ifdef HAVE_ZLIB
-static int unpack_gzip(const uint8_t *src, size_t len, uint8_t *dst, size_t size)
+static int unpack_gzip(const uint8_t *src, size_t len, uint8_t *dst, size_t size,
+		       const struct unpack_stop *stop)
 {
 	z_stream z = { .next_in = (Bytef *)(uintptr_t)src, .avail_in = (uInt)len,
-		       .next_out = dst, .avail_out = (uInt)size };
+		       .next_out = dst };
+	bool stop_now;
 	int r;
 
 	if (inflateInit2(&z, 16 + MAX_WBITS) != Z_OK)	/* 16: with gzip's header and CRC */
 		return -ENOMEM;
-	r = inflate(&z, Z_FINISH);
+	do {
+		z.avail_out = (uInt)piece(size - z.total_out);
+		r = inflate(&z, Z_NO_FLUSH);
+		stop_now = r == Z_OK && stopped(stop);
+	} while (r == Z_OK && !stop_now);
 	inflateEnd(&z);
+	if (stop_now)
+		return -EINTR;
 	if (r == Z_STREAM_END)
-		return ended(z.avail_out);
+		return ended(size - z.total_out);
 	if (r == Z_MEM_ERROR)
 		return -ENOMEM;
 	return r == Z_BUF_ERROR && !z.avail_in ? -ENODATA : -EBADMSG;
@@ -77,41 +103,48 @@ static int unpack_gzip(const uint8_t *src, size_t len, uint8_t *dst, size_t size
 /* Dictionaries of 64 MiB are the largest that xz -9 makes. */
 #define LZMA_LIMIT	(256ull << 20)
 
-static int lzma_drain(lzma_stream *s, const uint8_t *src, size_t len, uint8_t *dst, size_t size)
+static int lzma_drain(lzma_stream *s, const uint8_t *src, size_t len, uint8_t *dst, size_t size,
+		      const struct unpack_stop *stop)
 {
+	bool stop_now;
 	lzma_ret r;
 
 	s->next_in = src;
 	s->avail_in = len;
 	s->next_out = dst;
-	s->avail_out = size;
-	do
+	do {
+		s->avail_out = piece((size_t)(dst + size - s->next_out));
 		r = lzma_code(s, LZMA_FINISH);
-	while (r == LZMA_OK);
+		stop_now = r == LZMA_OK && stopped(stop);
+	} while (r == LZMA_OK && !stop_now);
 	lzma_end(s);
+	if (stop_now)
+		return -EINTR;
 	if (r == LZMA_STREAM_END)
-		return ended(s->avail_out);
+		return ended((size_t)(dst + size - s->next_out));
 	if (r == LZMA_MEM_ERROR || r == LZMA_MEMLIMIT_ERROR)
 		return -ENOMEM;
 	return r == LZMA_BUF_ERROR && !s->avail_in ? -ENODATA : -EBADMSG;
 }
 
-static int unpack_xz(const uint8_t *src, size_t len, uint8_t *dst, size_t size)
+static int unpack_xz(const uint8_t *src, size_t len, uint8_t *dst, size_t size,
+		     const struct unpack_stop *stop)
 {
 	lzma_stream s = LZMA_STREAM_INIT;
 
 	if (lzma_stream_decoder(&s, LZMA_LIMIT, 0) != LZMA_OK)
 		return -ENOMEM;
-	return lzma_drain(&s, src, len, dst, size);
+	return lzma_drain(&s, src, len, dst, size, stop);
 }
 
-static int unpack_lzma(const uint8_t *src, size_t len, uint8_t *dst, size_t size)
+static int unpack_lzma(const uint8_t *src, size_t len, uint8_t *dst, size_t size,
+		       const struct unpack_stop *stop)
 {
 	lzma_stream s = LZMA_STREAM_INIT;
 
 	if (lzma_alone_decoder(&s, LZMA_LIMIT) != LZMA_OK)
 		return -ENOMEM;
-	return lzma_drain(&s, src, len, dst, size);
+	return lzma_drain(&s, src, len, dst, size, stop);
 }
 #else
 #define unpack_xz NULL
@@ -119,23 +152,31 @@ static int unpack_lzma(const uint8_t *src, size_t len, uint8_t *dst, size_t size
 #endif
 
 #ifdef HAVE_BZIP2
-static int unpack_bzip2(const uint8_t *src, size_t len, uint8_t *dst, size_t size)
+static int unpack_bzip2(const uint8_t *src, size_t len, uint8_t *dst, size_t size,
+			const struct unpack_stop *stop)
 {
 	bz_stream z = { .next_in = (char *)(uintptr_t)src, .avail_in = (unsigned)len,
-			.next_out = (char *)dst, .avail_out = (unsigned)size };
-	unsigned in, out;
+			.next_out = (char *)dst };
+	char *const end = (char *)dst + size;
+	bool stop_now;
+	unsigned in;
+	char *out;
 	int r;
 
 	if (BZ2_bzDecompressInit(&z, 0, 0) != BZ_OK)
 		return -ENOMEM;
 	do {
 		in = z.avail_in;
-		out = z.avail_out;
+		out = z.next_out;
+		z.avail_out = (unsigned)piece((size_t)(end - out));
 		r = BZ2_bzDecompress(&z);
-	} while (r == BZ_OK && (in != z.avail_in || out != z.avail_out));
+		stop_now = r == BZ_OK && stopped(stop);
+	} while (r == BZ_OK && !stop_now && (in != z.avail_in || out != z.next_out));
 	BZ2_bzDecompressEnd(&z);
+	if (stop_now)
+		return -EINTR;
 	if (r == BZ_STREAM_END)
-		return ended(z.avail_out);
+		return ended((size_t)(end - z.next_out));
 	if (r == BZ_MEM_ERROR)
 		return -ENOMEM;
 	return r == BZ_OK && !z.avail_in ? -ENODATA : -EBADMSG;
@@ -145,17 +186,43 @@ static int unpack_bzip2(const uint8_t *src, size_t len, uint8_t *dst, size_t siz
 #endif
 
 #ifdef HAVE_ZSTD
-/* All at once: then the window, which may be 2 GiB, is the output itself. */
-static int unpack_zstd(const uint8_t *src, size_t len, uint8_t *dst, size_t size)
+/* The kernel's build packs with windows of up to 128 MiB, its decoder takes any; a frame
+ * can name no larger one than it has contents, if it tells its size. */
+static int zstd_drain(ZSTD_DStream *z, ZSTD_inBuffer *in, uint8_t *dst, size_t size,
+		      const struct unpack_stop *stop)
 {
-	size_t n = ZSTD_findFrameCompressedSize(src, len);
+	ZSTD_outBuffer out = { dst, 0, 0 };
+	size_t r;
 
-	if (ZSTD_isError(n))
-		return ZSTD_getErrorCode(n) == ZSTD_error_srcSize_wrong ? -ENODATA : -EBADMSG;
-	n = ZSTD_decompress(dst, size, src, n);
-	if (!ZSTD_isError(n))
-		return ended(size - n);
-	return ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation ? -ENOMEM : -EBADMSG;
+	do {
+		size_t was_in = in->pos, was_out = out.pos;
+
+		out.size = out.pos + piece(size - out.pos);
+		r = ZSTD_decompressStream(z, &out, in);
+		if (ZSTD_isError(r))
+			return ZSTD_getErrorCode(r) == ZSTD_error_memory_allocation ? -ENOMEM : -EBADMSG;
+		if (r && in->pos == was_in && out.pos == was_out)
+			return in->pos == in->size ? -ENODATA : -EBADMSG;
+		if (r && stopped(stop))
+			return -EINTR;
+	} while (r);
+	return ended(size - out.pos);
+}
+
+static int unpack_zstd(const uint8_t *src, size_t len, uint8_t *dst, size_t size,
+		       const struct unpack_stop *stop)
+{
+	ZSTD_DStream *z = ZSTD_createDStream();
+	ZSTD_inBuffer in = { src, len, 0 };
+	int err = -ENOMEM;
+
+	if (z) {
+		ZSTD_DCtx_setParameter(z, ZSTD_d_windowLogMax,
+				       ZSTD_dParam_getBounds(ZSTD_d_windowLogMax).upperBound);
+		err = zstd_drain(z, &in, dst, size, stop);
+	}
+	ZSTD_freeDStream(z);
+	return err;
 }
 #else
 #define unpack_zstd NULL
@@ -163,7 +230,8 @@ static int unpack_zstd(const uint8_t *src, size_t len, uint8_t *dst, size_t size
 
 #ifdef HAVE_LZ4
 /* The legacy frame: after the magic number, blocks behind their length. */
-static int unpack_lz4(const uint8_t *src, size_t len, uint8_t *dst, size_t size)
+static int unpack_lz4(const uint8_t *src, size_t len, uint8_t *dst, size_t size,
+		      const struct unpack_stop *stop)
 {
 	size_t at = 4, done = 0;
 
@@ -171,6 +239,8 @@ static int unpack_lz4(const uint8_t *src, size_t len, uint8_t *dst, size_t size)
 		uint32_t block;
 		int n;
 
+		if (stopped(stop))
+			return -EINTR;
 		if (len - at < 4)
 			return -ENODATA;
 		block = le32(src + at);
@@ -213,7 +283,8 @@ static size_t lzop_header(const uint8_t *src, size_t len, uint32_t *flags)
 	return len > at && len - at > src[at] + 5u ? at + src[at] + 5u : 0;
 }
 
-static int unpack_lzo(const uint8_t *src, size_t len, uint8_t *dst, size_t size)
+static int unpack_lzo(const uint8_t *src, size_t len, uint8_t *dst, size_t size,
+		      const struct unpack_stop *stop)
 {
 	enum { ADLER_D = 1, ADLER_C = 2, CRC_D = 0x100, CRC_C = 0x200 };
 	uint32_t flags = 0;
@@ -227,6 +298,8 @@ static int unpack_lzo(const uint8_t *src, size_t len, uint8_t *dst, size_t size)
 		uint32_t raw, packed;
 		unsigned skip;
 
+		if (stopped(stop))
+			return -EINTR;
 		if (len - at < 4)
 			return -ENODATA;
 		raw = be32(src + at);
@@ -282,8 +355,8 @@ const char *unpack_format(unsigned i)
 	return NULL;
 }
 
-int unpack_payload(const uint8_t *src, size_t len, size_t limit, uint8_t **out, size_t *size,
-		   const char **format)
+int unpack_payload(const uint8_t *src, size_t len, size_t limit, const struct unpack_stop *stop,
+		   uint8_t **out, size_t *size, const char **format)
 {
 	const struct format *f = NULL;
 	int err;
@@ -306,7 +379,7 @@ int unpack_payload(const uint8_t *src, size_t len, size_t limit, uint8_t **out, 
 	*out = malloc(*size + !*size);
 	if (!*out)
 		return -ENOMEM;
-	err = f->unpack(src, len - f->tail, *out, *size);
+	err = f->unpack(src, len - f->tail, *out, *size, stop);
 	if (err) {
 		free(*out);
 		*out = NULL;

@@ -16,9 +16,11 @@
  *	-EBADMSG	it is damaged, or does not unpack to the size that it tells
  *	-EFBIG		that size is more than limit
  *	-ENOMEM		the host has no memory for it
+ *	-EINTR		stop->asked() said so: it is asked every now and then (stop may be NULL)
  */
-int unpack_payload(const uint8_t *src, size_t len, size_t limit, uint8_t **out, size_t *size,
-		   const char **format);
+struct unpack_stop { bool (*asked)(const void *arg); const void *arg; };
+int unpack_payload(const uint8_t *src, size_t len, size_t limit, const struct unpack_stop *stop,
+		   uint8_t **out, size_t *size, const char **format);
 
 /* Names of the formats that this build unpacks, NULL after the last one. */
 const char *unpack_format(unsigned i);

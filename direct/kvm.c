@@ -119,7 +119,27 @@ int kvm_enter(struct kvm *k, uint64_t rip, uint64_t rsp)
 
 /* --- Load --------------------------------------------------------------------------- */
 
-/* The guest's descriptors of DPL 3 at their own indices; what else there is must trap. */
+#define DESC_AVL	0x1000u			/* of struct segment's attr */
+#define D_CODE		(1ull << 43)
+#define D_CONFORMING	(1ull << 42)
+#define D_S		(1ull << 44)
+#define D_P		(1ull << 47)
+#define D_ACCESSED	(1ull << 40)
+
+/* A descriptor as the VM has it. Segments that user code may load (DPL 3, or conforming code,
+ * SDM 3A 5.5) are the guest's; what else there is must trap. So must the load that
+ * sets the accessed bit, since that belongs into the guest's table: it finds a segment that is
+ * not present, for which LSL, VERR and VERW do not ask. */
+static uint64_t descriptor_mirror(uint64_t d)
+{
+	bool conforming = (d & (D_CODE | D_CONFORMING)) == (D_CODE | D_CONFORMING);
+
+	if (!(d & D_S) || ((d >> 45 & 3) != 3 && !conforming))
+		return 0;
+	return d & D_ACCESSED ? d : d & ~D_P;
+}
+
+/* The guest's descriptors at their own indices. */
 static void gdt_mirror(struct kvm *k, const struct cpu *c)
 {
 	unsigned n = (c->gdtr.limit + 1u) / 8, i = 0;
@@ -136,29 +156,43 @@ static void gdt_mirror(struct kvm *k, const struct cpu *c)
 			p = (const uint64_t *)memory_hva(&k->m->mem, w.gpa);
 		if (!room)
 			room = 1;
-		for (; room && i < n; room--, i++) {
-			uint64_t d = p ? *p++ : 0;
-			bool user = (d >> 44 & 1) && (d >> 45 & 3) == 3;	/* S, DPL */
-
-			k->shim->gdt[i] = user ? d : 0;
-		}
+		for (; room && i < n; room--, i++)
+			k->shim->gdt[i] = p ? descriptor_mirror(*p++) : 0;
 	}
-	for (; i < KVM_GDT_GUEST && k->shim->gdt[i]; i++)
-		k->shim->gdt[i] = 0;
+	if (k->gdt_used > n)
+		memset(&k->shim->gdt[n], 0, (k->gdt_used - n) * sizeof(k->shim->gdt[0]));
+	k->gdt_used = n;
 }
 
-static bool is_flat_code64(uint64_t d)
+/* What a load of this selector would make of the register. */
+static struct segment segment_loaded(const struct kvm *k, uint16_t sel)
 {
-	return (d >> 40 & 0x98) == 0x98 && (d >> 53 & 1);
+	uint64_t d = k->shim->gdt[sel >> 3];
+	uint32_t limit = (uint32_t)((d & 0xffff) | (d >> 32 & 0xf0000));
+	struct segment s = { .sel = sel, .attr = d >> 40 & 0xf0ff };
+
+	s.base = (d >> 16 & 0xffffff) | (d >> 56) << 24;
+	s.limit = s.attr & SEG_G ? limit << 12 | 0xfff : limit;
+	return s;
+}
+
+/* IRETQ takes CS and SS from the table: it must hold what the registers do. After SYSEXIT or
+ * SYSRET, or a store to it, it may not. Then the shim would have the exception. */
+static bool is_loadable(const struct kvm *k, const struct segment *g, bool wide)
+{
+	struct segment s = segment_loaded(k, g->sel);
+
+	return (g->sel & 3) == 3 && !((s.attr ^ g->attr) & ~DESC_AVL) &&
+	       (wide || (s.base == g->base && s.limit == g->limit));
 }
 
 const char *kvm_refuses(void *self, const struct cpu *c)
 {
 	struct kvm *k = self;
 	unsigned cs = c->seg[SEG_CS].sel, ss = c->seg[SEG_SS].sel;
-	uint64_t d;
+	bool wide = cpu_code64(c);
 
-	if (!cpu_code64(c) && !k->wide32)
+	if (!wide && !k->wide32)
 		return k->why32;
 	if (c->cr4 & CR4_OSXSAVE)
 		return "XSAVE in use";
@@ -168,12 +202,12 @@ const char *kvm_refuses(void *self, const struct cpu *c)
 	if (k->own_selectors && (cs != KVM_HOST_CS64 || ss != KVM_HOST_DS))
 		return "selectors, which this KVM replaces";
 	gdt_mirror(k, c);
-	d = k->shim->gdt[cs >> 3];
-	/* The frame loads them from the table: it must still hold what the registers do. */
-	if ((cs & 3) != 3 || !(d >> 47 & 1) || is_flat_code64(d) != cpu_code64(c))
+	if (!is_loadable(k, &c->seg[SEG_CS], wide))
 		return "CS is not as its descriptor says";
-	if ((ss & 3) != 3 || !(k->shim->gdt[ss >> 3] >> 47 & 1))
+	if (!is_loadable(k, &c->seg[SEG_SS], wide))
 		return "SS is not as its descriptor says";
+	if (wide ? c->rip >= KVM_USER_TOP : (uint32_t)c->rip > c->seg[SEG_CS].limit)
+		return "RIP is beyond the end";
 	return NULL;
 }
 
@@ -308,15 +342,8 @@ static void segments_store(struct kvm *k, struct cpu *c)
  * table holds too. */
 static void selector_store(struct kvm *k, struct segment *g, unsigned sel)
 {
-	uint64_t d = k->shim->gdt[sel >> 3];
-	uint32_t limit = (uint32_t)((d & 0xffff) | (d >> 32 & 0xf0000));
-
-	if (sel == g->sel || !(sel & ~3u))
-		return;
-	g->sel = (uint16_t)sel;
-	g->attr = d >> 40 & 0xf0ff;
-	g->limit = g->attr & SEG_G ? limit << 12 | 0xfff : limit;
-	g->base = (d >> 16 & 0xffffff) | (d >> 56) << 24;
+	if (sel != g->sel && (sel & ~3u))
+		*g = segment_loaded(k, (uint16_t)sel);
 }
 
 /* The byte of user code at an address, -1 if there is none to be read. */
@@ -408,6 +435,8 @@ static int load(struct kvm *k, struct space *s, const struct cpu *c, uint64_t *r
 	if (k->nedits || k->current != s) {
 		uint64_t *saved = &f->rip - 5;
 
+		/* A kick may come before user code does: then nobody knows which root is in CR3. */
+		k->current = NULL;
 		saved[0] = r->rax; saved[1] = r->rcx; saved[2] = r->rdx; saved[3] = r->rsi; saved[4] = r->rdi;
 		k->cr3 = kvm_table_gpa(s->root);
 		r->rsi = KVM_SHIM_GVA + offsetof(struct kvm_shim, edits);

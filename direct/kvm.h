@@ -47,9 +47,10 @@ struct kvm {
 	uint32_t *pool_free, pool_nfree, pool_next;
 	uint32_t roots_free[64], nroots_free;
 	unsigned nedits;
+	unsigned gdt_used;		/* descriptors of the VM's that may not be 0, but for the shim's */
 	unsigned live, made;
 
-	struct space *current;		/* whose CR3 is loaded */
+	struct space *current;		/* whose CR3 is loaded; NULL: not known */
 	bool in_user;			/* stopped in ring 3 and not by a stub */
 	bool stepping, step_seen;
 	bool wide32;			/* 32-bit code runs natively */

@@ -3,14 +3,21 @@
  * /dev/kvm says nothing about what is behind it: a KVM without VT-x or SVM may run user
  * code alone, or emulate the rest a thousand times slower. So two micro-guests are run: one in
  * real mode, where every PC starts, and a loop in 64-bit supervisor code, which is timed
- * against the same loop in this process.
+ * against the same loop in this process. A third does nothing but leave: what KVM_RUN costs
+ * by itself here, for the price of a crossing to be compared with.
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "direct/kvm_full.h"
+#include "direct/probe.h"
 
 #define CODE		0x1000u
 #define TABLES		0x2000u		/* PML4, PDPT, PD with one page of 2 MiB */
@@ -25,6 +32,9 @@ static const uint8_t real_code[] = { 0x8c, 0xc8, 0x8e, 0xd8, 0xb0, 0x42, 0xe6, D
 /* MOV ECX, LOOPS; DEC ECX; JNZ; MOV RAX, CR3; MOV AL, 64h; OUT E9h, AL; HLT */
 static const uint8_t long_code[] = { 0xb9, LOOPS & 0xff, LOOPS >> 8 & 0xff, LOOPS >> 16, 0,
 	0xff, 0xc9, 0x75, 0xfc, 0x0f, 0x20, 0xd8, 0xb0, 0x64, 0xe6, DONE_PORT, 0xf4 };
+
+/* OUT E9h, AL; JMP to it */
+static const uint8_t exit_code[] = { 0xe6, DONE_PORT, 0xeb, 0xfc };
 
 static int64_t now_ns(void)
 {
@@ -120,4 +130,77 @@ const char *full_probe(int dev)
 		bad = probe_one(dev, mem, false);
 	munmap(mem, MEMORY);
 	return bad;
+}
+
+/* --- KVM_RUN by itself ---------------------------------------------------------------------- */
+
+#define EXITS	501
+
+static int compare_ns(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The median, less what it costs to look at the clock; 0: an exit was another one. */
+static double exit_us(struct full_vm *vm)
+{
+	int64_t all[EXITS], clock[EXITS];
+
+	for (unsigned i = 0; i < EXITS; i++) {
+		int64_t before = now_ns();
+
+		if (run_to_port(vm) < 0)
+			return 0;
+		all[i] = now_ns() - before;
+		before = now_ns();
+		clock[i] = now_ns() - before;
+	}
+	qsort(all, EXITS, sizeof(all[0]), compare_ns);
+	qsort(clock, EXITS, sizeof(clock[0]), compare_ns);
+	return (double)(all[EXITS / 2] - clock[EXITS / 2]) / 1e3;
+}
+
+static double exit_measure(int dev, uint8_t *mem, char *why)
+{
+	struct kvm_userspace_memory_region slot = { .memory_size = MEMORY,
+						    .userspace_addr = (uintptr_t)mem };
+	struct full_vm vm;
+	const char *what;
+	double us = 0;
+	int err = full_vm_make(&vm, dev, &what);
+
+	if (err) {
+		snprintf(why, 128, "KVM: %s: %s", what, strerror(-err));
+		return 0;
+	}
+	if (ioctl(vm.fd, KVM_SET_USER_MEMORY_REGION, &slot) >= 0 &&
+	    start(&vm, mem, exit_code, sizeof(exit_code), true))
+		us = exit_us(&vm);
+	full_vm_drop(&vm);
+	if (us <= 0)
+		snprintf(why, 128, "this host's KVM does not run 64-bit supervisor code");
+	return us;
+}
+
+double probe_bare_exit_us(char why[static 128])
+{
+	int dev = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	uint8_t *mem;
+	double us = 0;
+
+	if (dev < 0) {
+		snprintf(why, 128, "/dev/kvm: %s", strerror(errno));
+		return 0;
+	}
+	mem = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (mem == MAP_FAILED) {
+		snprintf(why, 128, "out of memory");
+	} else {
+		us = exit_measure(dev, mem, why);
+		munmap(mem, MEMORY);
+	}
+	close(dev);
+	return us;
 }

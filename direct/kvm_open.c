@@ -124,7 +124,11 @@ static void shim_fill(struct kvm_shim *s)
 
 static int set_cpuid(struct kvm *k, char *why)
 {
-	static struct { struct kvm_cpuid2 head; struct kvm_cpuid_entry2 e[64]; } all;
+	enum { ROOM = 64 };
+	static union {
+		struct kvm_cpuid2 head;
+		uint8_t room[sizeof(struct kvm_cpuid2) + ROOM * sizeof(struct kvm_cpuid_entry2)];
+	} all;
 	const struct machine *m = k->m;
 	uint32_t r[4];
 
@@ -135,8 +139,9 @@ static int set_cpuid(struct kvm *k, char *why)
 
 		for (uint32_t leaf = base; leaf <= last; leaf++)
 			for (uint32_t sub = 0; sub <= (leaf == 0xd ? 2u : 0u); sub++) {
-				struct kvm_cpuid_entry2 *e = &all.e[all.head.nent++];
+				struct kvm_cpuid_entry2 *e = &all.head.entries[all.head.nent++];
 
+				bug_on(all.head.nent > ROOM);
 				m->cpuid(m->cpuid_self, leaf, sub, r);
 				*e = (struct kvm_cpuid_entry2){ .function = leaf, .index = sub,
 					.flags = leaf == 7 || leaf == 0xd ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
@@ -152,15 +157,18 @@ static int set_cpuid(struct kvm *k, char *why)
 
 static int set_registers(struct kvm *k, char *why)
 {
-	struct { struct kvm_msrs head; struct kvm_msr_entry e[4]; } msrs = {
-		.head.nmsrs = 4,
-		.e = { { .index = 0xc0000082, .data = KVM_LSTAR }, { .index = 0xc0000083, .data = KVM_LSTAR },
-		       { .index = 0xc0000084, .data = 0 }, { .index = 0x174, .data = 0 } },
+	static const struct kvm_msr_entry e[] = {
+		{ .index = 0xc0000082, .data = KVM_LSTAR }, { .index = 0xc0000083, .data = KVM_LSTAR },
+		{ .index = 0xc0000084, .data = 0 }, { .index = 0x174, .data = 0 },
+	};
+	union { struct kvm_msrs head; uint8_t room[sizeof(struct kvm_msrs) + sizeof(e)]; } msrs = {
+		.head.nmsrs = ARRAY_LEN(e),
 	};
 	struct kvm_sregs *s = &k->kernel;
 	struct kvm_segment data = { .selector = KVM_SEL_DATA, .limit = 0xffffffff, .type = 3, .present = 1,
 				    .db = 1, .s = 1, .g = 1 };
 
+	memcpy(msrs.head.entries, e, sizeof(e));
 	if (ioctl(k->vcpu, KVM_GET_SREGS, s) < 0)
 		FAIL(-errno, "KVM_GET_SREGS: %s", strerror(errno));
 	s->cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_PG;
@@ -206,6 +214,8 @@ static bool share_tsc(struct kvm *k)
 #define TRY_GVA		0x10000u
 #define SEL_CODE32	0x23u
 #define SEL_OTHER64	0x43u
+#define TRIES		2
+#define EMULATED_NS	5000000		/* for 20,000 iterations: 250 ns each */
 
 struct trial { struct kvm *k; struct space *space; uint8_t *page; unsigned code64; };
 
@@ -260,6 +270,20 @@ static int64_t loop_ns(struct trial *t, bool wide)
 	if (x.kind != DEXIT_TRAP || c.rip != TRY_GVA + 9)
 		return INT64_MAX;
 	return (b.tv_sec - a.tv_sec) * 1000000000ll + b.tv_nsec - a.tv_nsec;
+}
+
+/* What disturbs only adds, and the first run is the dearest: the least of a few, unless it is soon
+ * clear that a processor runs it. */
+static int64_t loop_least_ns(struct trial *t, bool wide, int64_t enough)
+{
+	int64_t least = loop_ns(t, wide);
+
+	for (unsigned i = 0; i < TRIES && least > enough; i++) {
+		int64_t ns = loop_ns(t, wide);
+
+		least = ns < least ? ns : least;
+	}
+	return least;
 }
 
 /* Did it trap, at the instruction? */
@@ -350,14 +374,13 @@ static int try_all(struct trial *t, char *why)
 	struct kvm *k = t->k;
 	int64_t wide, narrow;
 
-	loop_ns(t, true);		/* the first run is the dearest */
-	wide = loop_ns(t, true);
+	wide = loop_least_ns(t, true, 0);
 	if (wide == INT64_MAX)
 		FAIL(-ENOTSUP, "this KVM does not run 64-bit user code (exit %u)", k->run->exit_reason);
-	if (wide > 5000000)
+	if (wide > EMULATED_NS)
 		FAIL(-ENOTSUP, "this KVM emulates 64-bit user code");
-	narrow = loop_ns(t, false);
-	k->wide32 = narrow < wide + 1000000;
+	narrow = loop_least_ns(t, false, wide + EMULATED_NS / 5);
+	k->wide32 = narrow < wide + EMULATED_NS / 5;
 	if (narrow == INT64_MAX)
 		snprintf(k->why32, sizeof(k->why32), "32-bit code, which this KVM does not run");
 	else
@@ -391,6 +414,7 @@ static int try_vm(struct kvm *k, char *why)
 	if (!err)
 		err = try_all(&t, why);
 	k->trying = false;
+	k->gdt_used = KVM_GDT_GUEST;	/* the trial's own */
 	if (t.space)
 		sink.space_destroy(k, t.space);
 	memcpy(t.page, saved, sizeof(saved));

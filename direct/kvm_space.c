@@ -46,6 +46,7 @@ int kvm_flush_edits(struct kvm *k)
 	top[3] = KVM_SHIM_GVA + offsetof(struct kvm_shim, stack[512]);
 	top[4] = KVM_SEL_DATA;
 	memset(top - 5, 0, 5 * sizeof(*top));
+	k->current = NULL;	/* cr3 is that of the last attempt to enter */
 	do {	/* from the start, if a kick came in between: stores may be done twice */
 		r->rsi = KVM_SHIM_GVA + offsetof(struct kvm_shim, edits);
 		r->rcx = k->nedits;

@@ -40,5 +40,8 @@ struct probe_report {
 /* m: a machine of at least PROBE_RAM bytes with an interpreter, whose RAM is used. */
 #define PROBE_RAM	(4u << 20)
 void probe_engine(const struct direct_engine *e, struct machine *m, struct probe_report *out);
+/* Median of one KVM_RUN that does an OUT and nothing else, without any engine: the least that a
+ * crossing can cost on this host's KVM. 0 and the reason in why, if it cannot be measured. */
+double probe_bare_exit_us(char why[static 128]);
 
 #endif

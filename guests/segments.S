@@ -43,8 +43,14 @@ kmain:
 	mov	$LDT_SEL, %eax
 	lldt	%ax
 	movl	$again, case_reset
+	sgdt	gdt_now
+	movw	gdt_now, %ax
+	mov	%ax, gdt_limit
 	jmp	run_cases
-again:	mov	$LDT_SEL, %eax
+again:	movw	gdt_limit, %ax
+	mov	%ax, gdt_now
+	lgdt	gdt_now
+	mov	$LDT_SEL, %eax
 	lldt	%ax
 	ret
 
@@ -74,6 +80,14 @@ short_ldt:
 	mov	$LDT_SEL, %eax
 	lldt	%ax
 	ret
+short_gdt:			/* LDT_SEL is its last */
+	movw	$(LDT_SEL | 7), gdt_now
+	lgdt	gdt_now
+	ret
+shorter_gdt:			/* and now it is beyond it */
+	movw	$(LDT_SEL - 1), gdt_now
+	lgdt	gdt_now
+	ret
 hook_edit_live:
 	call	hook_default
 	cmpl	$9, F_EAX(%ebx)		/* move the segment under the user's feet */
@@ -97,6 +111,8 @@ show_ecx:
 	.data
 	.align	8
 ldt:	.fill	8, 8, 0
+gdt_now: .word	0, 0, 0
+gdt_limit: .word 0
 
 	SECTION_USER
 	.align	4096
@@ -394,4 +410,14 @@ CASE "no LDT, far call", no_ldt
 	lcall	$L_CODE16, $0
 CASE "short LDT", short_ldt
 	mov	$L_EDIT, %eax
+	mov	%eax, %fs
+CASE "short GDT", short_gdt
+	mov	$CODE_B, %eax
+	mov	%eax, %fs
+CASE "all of the GDT again"
+	mov	$CODE_B, %eax
+	mov	%eax, %fs
+	RESULT	%fs:(ucode_word - ucode)
+CASE "shorter GDT", shorter_gdt
+	mov	$CODE_B, %eax
 	mov	%eax, %fs

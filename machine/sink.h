@@ -22,8 +22,9 @@ struct sink_op {
  * the engine cannot tell where they happened, and the host may fail them by itself.
  * CPUID: the host does it and shows its own processor.
  * And what some engines spare: OWN_SEGMENTS, LSL and loads of FS and GS meet the guest's own
- * descriptors; NOTHING, all user-sensitive instructions trap by themselves, or answer as the
- * guest's processor does (CPUID as it does in 64-bit code). CANNOT: there are no guards, and
+ * descriptors; NOTHING, the user-sensitive instructions that programs use trap by themselves, or
+ * answer as the guest's processor does (CPUID as it does in 64-bit code): only --strict has
+ * something to look for, the system's tables and descriptors. CANNOT: there are no guards, and
  * pages that need one are interpreted.
  */
 enum { SINK_GUARD_SYSCALL = 1, SINK_GUARD_SYSENTER = 2, SINK_GUARD_CPUID = 4, SINK_GUARD_NOTHING = 8,

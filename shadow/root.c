@@ -113,9 +113,10 @@ static unsigned map_limit(void)
 static unsigned scan_classes(const struct sink *sink, const struct machine *m)
 {
 	unsigned needs = sink->needs_guard(sink->engine), classes = SCAN_DEFAULT;
+	unsigned strict = m->config && m->config->strict ? SCAN_STRICT : 0;
 
 	if (needs & SINK_GUARD_NOTHING)
-		return 0;
+		return strict ? strict | SCAN_LSL : 0;
 	if (needs & SINK_OWN_SEGMENTS)
 		classes &= ~(unsigned)(SCAN_LSL | SCAN_FSGS);
 	if (!(needs & SINK_GUARD_SYSCALL))
@@ -124,7 +125,7 @@ static unsigned scan_classes(const struct sink *sink, const struct machine *m)
 		classes &= ~(unsigned)SCAN_SYSENTER;
 	if (!(needs & SINK_GUARD_CPUID))
 		classes &= ~(unsigned)SCAN_CPUID;
-	return classes | (m->config && m->config->strict ? SCAN_STRICT : 0);
+	return classes | strict;
 }
 
 int shadow_create(struct shadow **out, struct machine *m, const struct sink *sink, unsigned max_roots)

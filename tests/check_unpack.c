@@ -39,7 +39,7 @@ static int unpack(const uint8_t *src, size_t len, uint8_t **out, size_t *size, c
 
 	memcpy(copy, src, len);
 	*out = NULL;
-	err = unpack_payload(copy, len, LIMIT, out, size, format);
+	err = unpack_payload(copy, len, LIMIT, NULL, out, size, format);
 	free(copy);
 	return err;
 }
@@ -56,6 +56,42 @@ START_TEST(round_trip)
 	ck_assert_str_eq(format, p->name);
 	ck_assert_uint_eq(size, SIZE);
 	ck_assert_int_eq(memcmp(out, plain, SIZE), 0);
+	free(out);
+}
+END_TEST
+
+/* Two megabytes, which take every decoder more than one piece (but for what is not packed). */
+static unsigned questions, patience;
+
+static bool asked(const void *arg)
+{
+	ck_assert_ptr_eq(arg, plain);
+	return questions++ == patience;
+}
+
+START_TEST(stopped)
+{
+	enum { LARGE = 2 << 20, ROOM = 3 << 20 };
+	static uint8_t large[LARGE], room[ROOM];
+	const struct unpack_stop stop = { asked, plain };
+	const struct packer *p = &packers[_i];
+	const char *format;
+	uint8_t *out = NULL;
+	size_t n, size;
+
+	for (size_t at = 0; at < LARGE; at += SIZE)
+		memcpy(large + at, plain, LARGE - at < SIZE ? LARGE - at : SIZE);
+	n = pack(p, large, LARGE, room, ROOM);
+	for (patience = 0; patience < (p->pack == pack_plain ? 1 : 3); patience++) {
+		questions = 0;
+		ck_assert_int_eq(unpack_payload(room, n, ROOM, &stop, &out, &size, &format), -EINTR);
+		ck_assert_uint_eq(questions, patience + 1);
+		ck_assert_ptr_null(out);
+	}
+	patience = UINT32_MAX;
+	ck_assert_int_eq(unpack_payload(room, n, ROOM, &stop, &out, &size, &format), 0);
+	ck_assert_uint_eq(size, LARGE);
+	ck_assert_int_eq(memcmp(out, large, LARGE), 0);
 	free(out);
 }
 END_TEST
@@ -167,7 +203,7 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const each[] = { round_trip, truncated, damaged, other_size };
+	const TTest *const each[] = { round_trip, stopped, truncated, damaged, other_size };
 	Suite *s = suite_create("unpack");
 	TCase *tc = tcase_create("unpack");
 

@@ -18,7 +18,7 @@ nested_initrd() {
 	mkdir -p "$root/hemi/guests" "$root/hemi/boot" "$root/modules" "$root/hemi/tests"
 	{
 		cat <<-'SCRIPT'
-			export HEMI=/hemi/hemi srcdir=/hemi builddir=/hemi TMPDIR=/tmp
+			export HEMI=/hemi/hemi srcdir=/hemi builddir=/hemi TMPDIR=/tmp NO_SKIP=1
 			for m in irqbypass kvm ccp MODULE; do
 				insmod /modules/$m.ko 2>/dev/null || echo "nested: no module $m"
 			done
@@ -47,15 +47,18 @@ nested_initrd() {
 	cp "$builddir"/guests/*.elf "$root/hemi/guests/"
 	cp -r "$srcdir/guests/expected" "$root/hemi/guests/"
 	cp "$srcdir/tests/run-guest.sh" "$srcdir/tests/guests.test" \
-		"$srcdir/tests/nested-linux.sh" "$srcdir/tests/nested-ends.sh" "$root/hemi/tests/"
+		"$srcdir"/tests/nested-linux.sh "$srcdir"/tests/nested-ends.sh \
+		"$srcdir"/tests/nested-cost.sh "$root/hemi/tests/"
+	unit=$(ls "$builddir/tests/check_kvm" 2>/dev/null) # is made for checks only
+	[ -z "$unit" ] || cp "$unit" "$root/hemi/tests/"
 	cp "$(dirname "$kernel")"/*.ko "$root/modules/"
 	# Every library by the path that the program loader will look for.
-	ldd "$HEMI" | sed -n 's/.*\(=> \|^[[:space:]]*\)\(\/[^ ]*\) .*/\2/p' | sort -u | while read -r lib; do
+	ldd "$HEMI" ${unit:+"$unit"} | sed -n 's/.*\(=> \|^[[:space:]]*\)\(\/[^ ]*\) .*/\2/p' | sort -u | while read -r lib; do
 		mkdir -p "$root$(dirname "$lib")"
 		cp -L "$lib" "$root$lib"
 	done
 	find "$root" -name '*.so*' -exec strip --strip-unneeded {} + 2>/dev/null
-	strip "$root/hemi/hemi" "$root"/modules/*.ko --strip-debug 2>/dev/null
+	strip "$root/hemi/hemi" ${unit:+"$root/hemi/tests/check_kvm"} "$root"/modules/*.ko --strip-debug 2>/dev/null
 	(cd "$root" && find . -mindepth 1 | sort | cpio -o -H newc --owner=0:0 --quiet) | gzip -1 >"$work/extra"
 	cat "$work/base" "$work/extra" >"$out"
 }

@@ -62,7 +62,9 @@ if [ "${RUNNER-}" = qemu ]; then
 else
 	case $engine in
 	interp|hybrid|full) flags="--engine $engine" ;;
-	*) flags="--engine hybrid --direct $engine --gate always" ;;
+	*)	flags="--engine hybrid --direct $engine --gate always"
+		# It asks for the rights of call gates and task segments.
+		[ $name != gates ] || flags="$flags --strict" ;;
 	esac
 	# shellcheck disable=SC2086 # flags are words
 	"${HEMI:-./hemi}" run --kernel "$kernel" $flags ${HEMI_FLAGS-} --debug-exit \

@@ -110,9 +110,11 @@ void full_loop(struct vmm *vmm)
 		}
 		m->cpu->halted = false;
 		preempt_arm(vmm);
-		classify(vmm, full_run(vmm->full));
-		vmm->crossings++;
-		vmm->ns_run += host_now() - before;
+		before = host_now();
+		enum full_exit x = full_run(vmm->full);
+
+		vmm_account(vmm, &vmm->full_floor[x], host_now() - before);
+		classify(vmm, x);
 	}
 	if (m->power != POWER_HOST_FAILURE && full_store(vmm->full, m->cpu))
 		m->power = POWER_HOST_FAILURE;

@@ -26,6 +26,7 @@ struct vmm {
 	int64_t burst_allowed;		/* and how many of it were to be */
 	struct full *full;		/* or everything by KVM */
 	uint64_t full_reasons[FULL_EXITS];
+	int64_t full_floor[FULL_EXITS];	/* as floor below */
 	char no_direct[128];		/* hybrid without a direct engine: why */
 
 	int wake;			/* eventfd: ends an idle wait */
@@ -51,6 +52,18 @@ static inline int64_t host_now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
+/* One run of direct code. The cheapest that ended in the same way did next to nothing: it is
+ * the price of the crossing, and what is above it, which is given back, was useful. */
+static inline int64_t vmm_account(struct vmm *vmm, int64_t *floor, int64_t took)
+{
+	vmm->ns_run += took;
+	vmm->crossings++;
+	if (took < *floor)
+		*floor = took;
+	vmm->ns_crossing += *floor;
+	return took - *floor;
 }
 
 /* vmm.c */

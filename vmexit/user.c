@@ -126,20 +126,6 @@ static bool outside_wants(struct vmm *vmm)
 	       vmm->m->cpu->cpl != 3 || vmm->m->cpu->halted;
 }
 
-/* The cheapest run that ended this way did next to nothing: it is the price of the
- * crossing, and what is above it was useful. */
-static int64_t account(struct vmm *vmm, enum direct_exit_kind kind, int64_t took)
-{
-	int64_t *floor = &vmm->floor[kind];
-
-	vmm->ns_run += took;
-	vmm->crossings++;
-	if (took < *floor)
-		*floor = took;
-	vmm->ns_crossing += *floor;
-	return took - *floor;
-}
-
 /* Direct execution until the kernel is due; how long it was native, in *useful. False
  * if the gate refused at once. */
 static bool direct_burst(struct vmm *vmm, int64_t *useful)
@@ -164,7 +150,7 @@ static bool direct_burst(struct vmm *vmm, int64_t *useful)
 		int64_t before = host_now();
 
 		vmm->engine->run(vmm->direct, space, vmm->m->cpu, &x);
-		*useful += account(vmm, x.kind, host_now() - before);
+		*useful += vmm_account(vmm, &vmm->floor[x.kind], host_now() - before);
 		ran = true;
 		if (classify(vmm, &x) == NEXT_LEAVE)
 			break;

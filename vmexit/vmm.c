@@ -162,6 +162,8 @@ int vmm_create(struct vmm **out, struct machine *m, char why[static 128])
 	vmm->wake = -1;
 	for (unsigned i = 0; i < DEXIT_KINDS; i++)
 		vmm->floor[i] = INT64_MAX / 2;
+	for (unsigned i = 0; i < FULL_EXITS; i++)
+		vmm->full_floor[i] = INT64_MAX / 2;
 	bursts_init(&vmm->bursts, m->config->gate);
 	err = interp_create(&vmm->interp, m);
 	if (err) {
