@@ -68,10 +68,10 @@ static void one_state(struct run *r, struct verdict *v, const uint8_t *bytes, un
 		world_run(&r->w, &r->b, &r->rb);
 		v->runs++;
 		/* What memory a mode may use is not what makes an instruction privileged. */
-		if (pair == PAIR_MODE && r->rb.how != ENDED_TRAP && !(r->ra.how == ENDED_TRAP && r->ra.vector == VEC_PF)) {
-			v->trapped += r->ra.how == ENDED_TRAP;
-			v->passed += r->ra.how != ENDED_TRAP;
-		}
+		if (pair == PAIR_MODE && r->ra.how != ENDED_TRAP)
+			v->passed++;
+		else if (pair == PAIR_MODE && r->rb.how != ENDED_TRAP && r->ra.vector != VEC_PF)
+			v->trapped++;
 		if (r->ra.how == ENDED_TRAP || r->rb.how == ENDED_TRAP)
 			continue;
 		w.pair = (uint8_t)pair;

@@ -80,7 +80,7 @@ static bool allowed(uint64_t a, uint64_t ra, uint64_t b, uint64_t rb)
 
 static bool memory_differs(const uint8_t *a, const uint8_t *b, size_t n, const char *what, struct witness *w)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; memcmp(a, b, n) && i < n; i++)
 		if (a[i] != b[i]) {
 			uint32_t va = 0, vb = 0;
 

@@ -62,7 +62,8 @@ struct witness {
 struct verdict {
 	char name[NAME_MAX_];		/* mnemonic, with "far", "Sreg", ... where it matters */
 	unsigned forms, runs;
-	unsigned trapped, passed;	/* in user mode, where supervisor mode did not trap */
+	unsigned trapped;	/* in user mode, where supervisor mode did not trap */
+	unsigned passed;	/* did not trap in user mode */
 	struct witness control, behaviour;	/* in any state */
 	struct witness user_control, user_behaviour;
 };

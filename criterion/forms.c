@@ -152,17 +152,14 @@ unsigned form_encode(struct world *w, const struct form *f, uint64_t *seed, uint
 	b[n] = (uint8_t)modrm;
 	if (f->mem)
 		b[n + 1] &= 0x3f;
-	/* Immediate operands: a port, a vector, an address of the program, a selector. */
-	switch (rnd_below(seed, 4)) {
-	case 0: b[n] = f->map == 0 && (f->opcode & 0xf4) == 0xe4 ? PORT : b[n]; break;
-	case 1:
-		if (f->map == 0 && (f->opcode == 0x9a || f->opcode == 0xea)) {
-			unsigned size = (w->of->kind == WORLD_V86) != (f->prefix == 0x66) ? 2 : 4;
+	/* Immediate operands: an address of the program with a selector, a port. */
+	if (f->map == 0 && (f->opcode == 0x9a || f->opcode == 0xea) && rnd_below(seed, 4)) {
+		bool v86 = w->of->kind == WORLD_V86;
+		unsigned size = v86 != (f->prefix == 0x66) ? 2 : 4;
+		uint16_t sel = v86 ? 0x1000 : world_selectors[rnd_below(seed, SELECTORS)];
 
-			memcpy(b + n, &(uint32_t){ USER_GVA + CODE_AT }, size);
-			memcpy(b + n + size, &world_selectors[rnd_below(seed, SELECTORS)], 2);
-		}
-		break;
+		memcpy(b + n, &(uint32_t){ (v86 ? 0 : USER_GVA) + CODE_AT }, size);
+		memcpy(b + n + size, &sel, 2);
 	}
 	if (f->map == 0 && f->opcode >= 0xe4 && f->opcode <= 0xe7)
 		b[n] = PORT;

@@ -132,9 +132,9 @@ void state_random(const struct world *w, struct state *s, uint64_t seed, bool us
 	cpu_set_eflags(c, random_flags(w, &seed, user));
 	c->fpu.cw = 0x37f;
 	c->fpu.mxcsr = 0x1f80;
-	fill(w, &seed, s->user, USER_SIZE, word == 2 ? 2 : 4);
-	if (word == 8)
-		fill(w, &seed, s->user + 3 * PAGE_SIZE, PAGE_SIZE, 8);
+	/* The data that addresses lead to, and the stack around its pointer. */
+	fill(w, &seed, s->user + PAGE_SIZE, 0x1a00, word == 2 ? 2 : 4);
+	fill(w, &seed, s->user + 3 * PAGE_SIZE + 0x7c0, 0x100, word);
 	memcpy(s->user + CODE_AT, bytes, length);
 	s->port = (uint32_t)rnd(&seed);
 	s->tsc = rnd(&seed) >> 20;

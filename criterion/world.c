@@ -90,10 +90,10 @@ static void descriptors_make(struct world *w, bool b)
 	if (!wide)
 		put(w, TSS(b) + 8, SEL_KERNEL_DATA, 4);
 	put(w, TSS(b) + 0x66, 0xffff, 2);	/* no I/O permission map */
-	/* Every other vector may be called by INT n from user mode. */
+	/* Most vectors may be called by INT n from user mode. */
 	for (unsigned v = 0; v < 256; v++)
 		put(w, IDT(b) + (wide ? 16 : 8) * v,
-		    (uint64_t)(v & 1 ? 0x8e00 : 0xee00) << 32 | SEL_KERNEL_CODE << 16 | HANDLER(v), 8);
+		    (uint64_t)(v % 5 == 2 ? 0x8e00 : 0xee00) << 32 | SEL_KERNEL_CODE << 16 | HANDLER(v), 8);
 }
 
 /* --- The device ---------------------------------------------------------------------- */
@@ -195,6 +195,7 @@ static void patch(const struct state *s, uint8_t *ram)
 		if (s->rights_b) {
 			gdt[0x28 + 5] ^= 0x02;	/* writable or not */
 			gdt[0x68 + 6] ^= 0x10;	/* the bit for the system's use */
+			gdt[0x30 + 5] ^= 0x02;	/* readable or not */
 			ldt[0x08 + 5] ^= 0x02;
 		}
 	}
@@ -214,7 +215,9 @@ void world_run(struct world *w, const struct state *s, struct outcome *o)
 	memcpy(ram, w->image, sizeof(w->image));
 	patch(s, ram);
 	memcpy(ram + FRAMES(s->frames_b), s->user, USER_SIZE);
-	memset(ram + FRAMES(!s->frames_b), 0, USER_SIZE);
+	if (w->frames_b[s->cpu_b] != s->frames_b)
+		memset(ram + FRAMES(!s->frames_b), 0, USER_SIZE);
+	w->frames_b[s->cpu_b] = s->frames_b;
 	*m->cpu = s->cpu;
 	m->cpu->tsc_offset = s->tsc - (uint64_t)start;
 	m->power = POWER_ON;

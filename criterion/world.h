@@ -52,6 +52,7 @@ struct world {
 	struct interp *v[2];
 	struct decoder *decoder;
 	uint8_t image[0x10000];		/* everything below the program */
+	bool frames_b[2];		/* of the last run */
 	struct state *running;
 	struct outcome *result;
 };
