@@ -71,7 +71,7 @@ struct kvm {
 
 	pid_t tid;			/* who runs; for kick() */
 	atomic_bool kicked;
-	bool complained;
+	char failure[96];		/* empty: none so far */
 };
 
 static inline gva_t kvm_region_gva(const struct kvm *k, const void *p)
@@ -82,7 +82,8 @@ static inline gva_t kvm_region_gva(const struct kvm *k, const void *p)
 /* kvm_open.c */
 int kvm_open(void **self, struct machine *m, char why[static 128]);
 void kvm_close(void *self);
-void kvm_complain(struct kvm *k, const char *what, int err);
+/* Notes a host failure, the first one alone. */
+void kvm_failed(struct kvm *k, const char *what, int err);
 /* kvm_space.c */
 struct sink kvm_sink(void *self);
 gpa_t kvm_table_gpa(uint32_t page);

@@ -21,16 +21,15 @@
 
 #define FAIL(k_err, ...) do { snprintf(why, 128, __VA_ARGS__); return (k_err); } while (0)
 
-void kvm_complain(struct kvm *k, const char *what, int err)
+void kvm_failed(struct kvm *k, const char *what, int err)
 {
-	if (k->complained)
+	if (k->failure[0])
 		return;
-	k->complained = true;
-	if (err == -EIO)
-		fprintf(stderr, "hemi: KVM: the virtual machine stopped: exit reason %u\n",
-			k->run->exit_reason);
+	if (err == -EPROTO)
+		snprintf(k->failure, sizeof(k->failure), "KVM: the virtual machine stopped: exit reason %u",
+			 k->run->exit_reason);
 	else
-		fprintf(stderr, "hemi: KVM: %s: %s\n", what, strerror(-err));
+		snprintf(k->failure, sizeof(k->failure), "KVM: %s: %s", what, strerror(-err));
 }
 
 /* --- The parts ------------------------------------------------------------------------ */
@@ -391,6 +390,7 @@ static int try_vm(struct kvm *k, char *why)
 	if (!err)
 		err = try_all(&t, why);
 	k->trying = false;
+	k->failure[0] = '\0';
 	if (t.space)
 		sink.space_destroy(k, t.space);
 	memcpy(t.page, saved, sizeof(saved));

@@ -52,7 +52,9 @@ int kvm_flush_edits(struct kvm *k)
 		r->rdx = k->cr3;
 		err = kvm_enter(k, KVM_SHIM_GVA + kvm_shim_at_edit, kvm_region_gva(k, top - 5));
 	} while (err == -EINTR);
-	if (!err) {
+	if (err) {
+		kvm_failed(k, "KVM_RUN", err);
+	} else {
 		k->nedits = 0;
 		k->kernel.cr3 = k->cr3;
 	}

@@ -41,4 +41,12 @@ struct probe_report {
 #define PROBE_RAM	(4u << 20)
 void probe_engine(const struct direct_engine *e, struct machine *m, struct probe_report *out);
 
+/* What a crossing of an engine that is open costs, in a few milliseconds. RAM is put back as it was. */
+struct probe_crossing {
+	double us;			/* median of UD2; 0: it does not run such code */
+	const char *refused;
+};
+void probe_crossings(const struct direct_engine *e, void *self, struct machine *m,
+		     struct probe_crossing out[PROBE_CODES]);
+
 #endif

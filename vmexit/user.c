@@ -37,6 +37,12 @@ static gva_t linear_rip(const struct cpu *c)
 	return cpu_code64(c) ? c->rip : (uint32_t)(c->rip + c->seg[SEG_CS].base);
 }
 
+static void failed(struct vmm *vmm, int err, bool lost)
+{
+	if (!engine_failed(vmm, err, lost))
+		vmm->m->power = POWER_HOST_FAILURE;
+}
+
 static enum next resolve_fault(struct vmm *vmm, gva_t gva)
 {
 	int err = 0;
@@ -50,7 +56,7 @@ static enum next resolve_fault(struct vmm *vmm, gva_t gva)
 		interpret(vmm, DETOUR, RUN_UNTIL_KERNEL);
 		return NEXT_AGAIN;
 	case SHADOW_HOST:
-		vmm->m->power = POWER_HOST_FAILURE;
+		failed(vmm, err, false);
 		return NEXT_LEAVE;
 	}
 	return NEXT_LEAVE;
@@ -89,7 +95,7 @@ static enum next classify(struct vmm *vmm, const struct direct_exit *x)
 	case DEXIT_KICK:
 		return NEXT_LEAVE;
 	case DEXIT_HOST:
-		vmm->m->power = POWER_HOST_FAILURE;
+		failed(vmm, x->err, x->lost);
 		return NEXT_LEAVE;
 	}
 	return NEXT_LEAVE;
@@ -115,6 +121,8 @@ static bool admitted(struct vmm *vmm)
 {
 	enum gate_reason why = gate_refuses(vmm->m, vmm->engine, vmm->direct, vmm->m->config->strict);
 
+	if (why == GATE_SEGMENT && engine_other(vmm))
+		why = gate_refuses(vmm->m, vmm->engine, vmm->direct, vmm->m->config->strict);
 	if (why == GATE_OK)
 		return true;
 	vmm->refusals[why]++;
@@ -133,7 +141,7 @@ static bool outside_wants(struct vmm *vmm)
  * crossing, and what is above it was useful. */
 static int64_t account(struct vmm *vmm, enum direct_exit_kind kind, int64_t took)
 {
-	int64_t *floor = &vmm->floor[kind];
+	int64_t *floor = &vmm->running->floor[kind];
 
 	vmm->ns_run += took;
 	vmm->crossings++;
@@ -151,7 +159,7 @@ static bool direct_burst(struct vmm *vmm, int64_t *useful)
 	bool ran = false;
 
 	*useful = 0;
-	while (!outside_wants(vmm) && admitted(vmm)) {
+	while (engine_choose(vmm) && !outside_wants(vmm) && admitted(vmm)) {
 		int err = 0;
 		struct space *space = shadow_enter(vmm->shadow, &err);
 
@@ -160,12 +168,13 @@ static bool direct_burst(struct vmm *vmm, int64_t *useful)
 			break;
 		}
 		if (!space) {
-			vmm->m->power = POWER_HOST_FAILURE;
+			failed(vmm, err, false);
 			return true;
 		}
 		preempt_arm(vmm);
 		int64_t before = host_now();
 
+		vmm->running->runs++;
 		vmm->engine->run(vmm->direct, space, vmm->m->cpu, &x);
 		*useful += account(vmm, x.kind, host_now() - before);
 		ran = true;
@@ -193,7 +202,7 @@ static void price_update(struct vmm *vmm)
 /* Every instruction that the gate admits, on both engines. */
 void vmm_lockstep_steps(struct vmm *vmm, int64_t n)
 {
-	for (int64_t i = 0; i < n && !outside_wants(vmm); i++)
+	for (int64_t i = 0; i < n && engine_choose(vmm) && !outside_wants(vmm); i++)
 		if (admitted(vmm))
 			lockstep_one(vmm);
 		else if (!outside_wants(vmm))
