@@ -59,6 +59,8 @@ struct kvm {
 	bool trying;			/* not yet open: there are no guest tables */
 	bool own_tables;		/* LSL and loads of segments meet the VM's descriptors */
 	bool has_guards;
+	bool vmcall;			/* VMCALL or VMMCALL of user code is answered */
+	bool passes_ints;		/* some of INT 10h to 1Fh do nothing */
 	bool own_selectors;		/* 64-bit code reads CS and SS of the host's Linux */
 	gva_t guard[4];			/* armed */
 	unsigned nguard;

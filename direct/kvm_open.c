@@ -362,7 +362,14 @@ static int try_all(struct trial *t, char *why)
 	else
 		snprintf(k->why32, sizeof(k->why32), "32-bit code, which this KVM emulates, %lld times slower",
 			 (long long)((narrow - wide) / host_loop_ns()));
-	if (!traps(t, "\x0f\x05", 2) || !traps(t, "\xcd\x80", 2))
+	for (unsigned n = 0; n < 256; n++)
+		if (!traps(t, (char[]){ (char)0xcd, (char)n }, 2)) {
+			if ((n & 0xf0) != 0x10)
+				FAIL(-ENOTSUP, "this KVM lets user code pass over INT %u", n);
+			k->passes_ints = true;
+		}
+	k->vmcall = !traps(t, "\x0f\x01\xc1", 3) || !traps(t, "\x0f\x01\xd9", 3);
+	if (!traps(t, "\x0f\x05", 2))
 		FAIL(-ENOTSUP, "this KVM lets user code make system calls");
 	k->tsc_traps = k->tsc_traps || !tsc_is_host(t);
 	k->own_tables = tables_are_ours(t);

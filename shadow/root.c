@@ -127,8 +127,12 @@ static unsigned scan_classes(const struct sink *sink, const struct machine *m)
 {
 	unsigned needs = sink->needs_guard(sink->engine), classes = SCAN_DEFAULT;
 
+	if (!(needs & SINK_GUARD_VMCALL))
+		classes &= ~(unsigned)SCAN_VMCALL;
+	if (!(needs & SINK_GUARD_INTN))
+		classes &= ~(unsigned)SCAN_INTN;
 	if (needs & SINK_GUARD_NOTHING)
-		return 0;
+		return classes & (SCAN_VMCALL | SCAN_INTN);
 	if (needs & SINK_OWN_SEGMENTS)
 		classes &= ~(unsigned)(SCAN_LSL | SCAN_FSGS);
 	if (!(needs & SINK_GUARD_SYSCALL))
