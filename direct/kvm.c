@@ -147,11 +147,12 @@ static void gdt_mirror(struct kvm *k, const struct cpu *c)
 			uint64_t d = p ? *p++ : 0;
 			bool user = (d >> 44 & 1) && (d >> 45 & 3) == 3;	/* S, DPL */
 
-			k->shim->gdt[i] = user ? d : 0;
+			kvm_gdt_put(k, i, user ? d : 0);
 		}
 	}
-	for (; i < KVM_GDT_GUEST && k->shim->gdt[i]; i++)
-		k->shim->gdt[i] = 0;
+	for (; i < k->gdt_len; i++)
+		kvm_gdt_put(k, i, 0);
+	k->gdt_len = n;
 }
 
 static bool is_flat_code64(uint64_t d)

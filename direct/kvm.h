@@ -6,6 +6,7 @@
  *	kvm.c		the engine: run, step, kick; what an exit means
  *	kvm_open.c	the VM: memory, processor, the shim, whether this KVM can serve
  *	kvm_space.c	the sink: page tables
+ *	kvm_check.c	has anybody else changed what is in it?
  *	kvm_shim.S	the code in ring 0
  *
  * Everything runs on the vCPU thread except kick. <linux/kvm.h> is for these files alone.
@@ -47,6 +48,8 @@ struct kvm {
 	uint32_t *pool_free, pool_nfree, pool_next;
 	uint32_t roots_free[64], nroots_free;
 	unsigned nedits;
+	unsigned gdt_len;		/* entries that may be other than 0 */
+	uint64_t gdt[KVM_GDT_GUEST];	/* the guest's descriptors as they were put into the shim's */
 	unsigned live, made;
 
 	struct space *current;		/* whose CR3 is loaded */
@@ -81,11 +84,23 @@ static inline gva_t kvm_region_gva(const struct kvm *k, const void *p)
 	return KVM_SHIM_GVA + (uint64_t)((const uint8_t *)p - k->region);
 }
 
+static inline void kvm_gdt_put(struct kvm *k, unsigned i, uint64_t d)
+{
+	k->shim->gdt[i] = k->gdt[i] = d;
+	if (i >= k->gdt_len)
+		k->gdt_len = i + 1;
+}
+
 /* kvm_open.c */
 int kvm_open(void **self, struct machine *m, char why[static 128]);
 void kvm_close(void *self);
 /* Notes a host failure, the first one alone. */
 void kvm_failed(struct kvm *k, const char *what, int err);
+void kvm_shim_fill(struct kvm_shim *s);
+#define KVM_SHIM_MSRS	4
+extern const struct kvm_msr_entry kvm_shim_msrs[KVM_SHIM_MSRS];
+/* kvm_check.c: what in the VM, guest RAM aside, is not as the monitor made it; or NULL. */
+const char *kvm_differs(const struct kvm *k);
 /* kvm_space.c */
 struct sink kvm_sink(void *self);
 gpa_t kvm_table_gpa(uint32_t page);

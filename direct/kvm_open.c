@@ -100,7 +100,7 @@ static void make_tables(struct kvm *k)
 	k->pool_next = 3;
 }
 
-static void shim_fill(struct kvm_shim *s)
+void kvm_shim_fill(struct kvm_shim *s)
 {
 	const uint64_t tss = KVM_SHIM_GVA + offsetof(struct kvm_shim, tss);
 	const uint64_t stack = KVM_SHIM_GVA + offsetof(struct kvm_shim, stack[512]);
@@ -149,13 +149,15 @@ static int set_cpuid(struct kvm *k, char *why)
 	return 0;
 }
 
+/* LSTAR, CSTAR, FMASK, SYSENTER_CS */
+const struct kvm_msr_entry kvm_shim_msrs[KVM_SHIM_MSRS] = {
+	{ .index = 0xc0000082, .data = KVM_LSTAR }, { .index = 0xc0000083, .data = KVM_LSTAR },
+	{ .index = 0xc0000084, .data = 0 }, { .index = 0x174, .data = 0 },
+};
+
 static int set_registers(struct kvm *k, char *why)
 {
-	struct { struct kvm_msrs head; struct kvm_msr_entry e[4]; } msrs = {
-		.head.nmsrs = 4,
-		.e = { { .index = 0xc0000082, .data = KVM_LSTAR }, { .index = 0xc0000083, .data = KVM_LSTAR },
-		       { .index = 0xc0000084, .data = 0 }, { .index = 0x174, .data = 0 } },
-	};
+	struct { struct kvm_msrs head; struct kvm_msr_entry e[KVM_SHIM_MSRS]; } msrs = { .head.nmsrs = KVM_SHIM_MSRS };
 	struct kvm_sregs *s = &k->kernel;
 	struct kvm_segment data = { .selector = KVM_SEL_DATA, .limit = 0xffffffff, .type = 3, .present = 1,
 				    .db = 1, .s = 1, .g = 1 };
@@ -179,6 +181,7 @@ static int set_registers(struct kvm *k, char *why)
 	s->idt.limit = KVM_VECTORS * 16 - 1;
 	if (ioctl(k->vcpu, KVM_SET_SREGS, s) < 0)
 		FAIL(-errno, "KVM_SET_SREGS: %s", strerror(errno));
+	memcpy(msrs.e, kvm_shim_msrs, sizeof(msrs.e));
 	if (ioctl(k->vcpu, KVM_SET_MSRS, &msrs) < 0)
 		FAIL(-errno, "KVM_SET_MSRS: %s", strerror(errno));
 	k->run->kvm_valid_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
@@ -229,9 +232,9 @@ static void try_code(struct trial *t, bool wide, const char *code, size_t n, str
 		c->seg[s] = s == SEG_FS || s == SEG_GS ? (struct segment){ 0 } : data;
 	c->seg[SEG_CS] = (struct segment){ .sel = (uint16_t)(wide ? t->code64 : SEL_CODE32), .limit = 0xffffffff,
 					   .attr = wide ? 0xa0fb : 0xc0fb };
-	t->k->shim->gdt[SEL_CODE32 >> 3] = 0x00cffb000000ffffull;
-	t->k->shim->gdt[KVM_HOST_DS >> 3] = 0x00cff3000000ffffull;
-	t->k->shim->gdt[t->code64 >> 3] = 0x00affb000000ffffull;
+	kvm_gdt_put(t->k, SEL_CODE32 >> 3, 0x00cffb000000ffffull);
+	kvm_gdt_put(t->k, KVM_HOST_DS >> 3, 0x00cff3000000ffffull);
+	kvm_gdt_put(t->k, t->code64 >> 3, 0x00affb000000ffffull);
 	kvm_run_user(t->k, t->space, c, x);
 }
 
@@ -412,31 +415,16 @@ static void on_kick(int sig)
 	(void)sig;
 }
 
-/* What the shim is made of, and user code must not have reached. */
-static bool shim_intact(const struct kvm *k)
-{
-	struct kvm_shim *was = calloc(1, sizeof(*was));
-	bool same;
-
-	if (!was)
-		return true;
-	shim_fill(was);
-	was->gdt[KVM_SEL_CODE >> 3] |= k->shim->gdt[KVM_SEL_CODE >> 3] & 1ull << 40;	/* accessed */
-	was->gdt[KVM_SEL_DATA >> 3] |= k->shim->gdt[KVM_SEL_DATA >> 3] & 1ull << 40;
-	same = !memcmp(was->text, k->shim->text, sizeof(was->text)) &&
-	       !memcmp(was->idt, k->shim->idt, sizeof(was->idt)) &&
-	       !memcmp(was->tss, k->shim->tss, sizeof(was->tss)) &&
-	       !memcmp(&was->gdt[KVM_GDT_GUEST], &k->shim->gdt[KVM_GDT_GUEST],
-		       (KVM_GDT_ENTRIES - KVM_GDT_GUEST) * sizeof(was->gdt[0]));
-	free(was);
-	return same;
-}
-
 void kvm_close(void *self)
 {
 	struct kvm *k = self;
 
-	bug_on(k->made && !shim_intact(k));
+	if (k->made) {
+		const char *what = kvm_differs(k);
+
+		if (what)
+			bug("KVM: user code has changed %s", what);
+	}
 	if (k->run)
 		munmap(k->run, k->run_size);
 	if (k->vcpu >= 0)
@@ -469,7 +457,7 @@ int kvm_open(void **self, struct machine *m, char why[static 128])
 		err = open_memory(k, why);
 	if (!err) {
 		make_tables(k);
-		shim_fill(k->shim);
+		kvm_shim_fill(k->shim);
 		err = set_cpuid(k, why);
 	}
 	if (!err)
