@@ -7,7 +7,8 @@
  * for page faults, of CR2. Its selectors are those of 64-bit Linux, 33 and 2b, so that
  * engines which can show no others run it too. SDM 3A chapters 5 and 6, 2 "Protected Mode Exceptions".
  *
- * Command line: step=N looks at every N-th page, port and selector only (1: all)
+ * Command line: step=N looks at every N-th page, port and selector only (1: all); parts=BITS:
+ * 1 gates, 2 instructions, 4 SYSCALL, 8 selectors, 16 ports, 32 addresses, 64 what must survive
  */
 #include "guest64.h"
 
@@ -159,6 +160,48 @@ UASM("	.macro S text, insn:vararg\n"
      "a_back32: .code32\n"	/* where far transfers go: any width ends here */
      "	int $0x80\n"
      "	.code64\n"
+     /* All registers in use, and a trap now and then that is passed over. */
+     "	.balign 16\n"
+     "	.globl a_state\n"
+     "a_state:\n"
+     "	fninit\n"
+     "	fld1\n"
+     "	fldpi\n"
+     "	cvtsi2sd %rcx, %xmm0\n"
+     "	cvtsi2sd %rcx, %xmm15\n"
+     "1:	imul $0x5851f42d, %rax, %rax\n"
+     "	lea 1(%rax,%r15), %rax\n"
+     "	add %rax, %rbx\n"
+     "	adc %rbx, %rdx\n"
+     "	adc %rdx, %rsi\n"
+     "	rcl $3, %rdi\n"
+     "	xor %rsi, %rbp\n"
+     "	add %rbp, %r8\n"
+     "	adc %r8, %r9\n"
+     "	sbb %r9, %r10\n"
+     "	adc %r10, %r11\n"
+     "	adc %r11, %r12\n"
+     "	adc %r12, %r13\n"
+     "	adc %r13, %r14\n"
+     "	adc %r14, %r15\n"
+     "	fadd %st, %st(1)\n"
+     "	fxch\n"
+     "	fsqrt\n"
+     "	addsd %xmm0, %xmm15\n"
+     "	sqrtsd %xmm15, %xmm0\n"
+     "	push %r15\n"
+     "	pop %r14\n"
+     "	test $63, %cl\n"
+     "	jnz 2f\n"
+     "	int $0x40\n"
+     "2:	dec %rcx\n"
+     "	jnz 1b\n"
+     "	fstpl -8(%rsp)\n"
+     "	add -8(%rsp), %rax\n"
+     "	movq %xmm15, %rcx\n"
+     "	xor %rax, %rcx\n"	/* INT 80h may lose RAX (QUIRKS) */
+     "	xor %eax, %eax\n"
+     "	int $0x80\n"
      "	.balign 4096\n"
      "	.globl a_ints\n"
      "a_ints:\n"
@@ -174,7 +217,7 @@ extern const struct snippet privileged[], privileged_end[];
 extern const char a_read[], a_write[], a_add[], a_run[], a_push[], a_call[], a_fxsave[], a_stos[];
 extern const char a_inb[], a_inw[], a_inl[], a_outb[], a_outw[], a_outl[], a_insb[], a_outsb[];
 extern const char a_syscall[], a_lds[], a_les[], a_lss[], a_lfs[], a_lgs[], a_lfs_mem[];
-extern const char a_ljmp[], a_lcall[], a_lret[], a_iret[], a_back32[], a_ints[];
+extern const char a_ljmp[], a_lcall[], a_lret[], a_iret[], a_back32[], a_ints[], a_state[];
 
 USER __attribute__((aligned(4096))) static uint64_t stack[512];
 static struct regs u;
@@ -400,9 +443,29 @@ static void syscalls(void)
 	end("syscall");
 }
 
+/* Long-lived state across many traps. */
+static void state(void)
+{
+	const uint64_t *r = (const uint64_t *)&u;
+
+	begin();
+	u = start(a_state);
+	u.rcx = 20000;
+	for (;;) {
+		go();
+		if (u.vec == 0x80)
+			break;
+		u.rip += 2;
+	}
+	for (unsigned i = 0; i < 15; i++)
+		code_sum = code_sum * 31 + r[i];
+	end("state");
+}
+
 void kmain(void)
 {
 	static uint64_t ldt[8];
+	uint64_t parts = option("parts", 127);
 
 	step = option("step", 61);
 	gdt[5] = 0x00cff3000000ffff;
@@ -418,10 +481,9 @@ void kmain(void)
 	wrmsr(MSR_LSTAR, (uint64_t)(uintptr_t)entry_syscall);
 	wrmsr(MSR_CSTAR, (uint64_t)(uintptr_t)entry_compat);
 	wrmsr(MSR_FMASK, 0x47700);
-	gates();
-	instructions();
-	syscalls();
-	selectors();
-	ports();
-	addresses();
+	static void (*const all[])(void) = { gates, instructions, syscalls, selectors, ports, addresses, state };
+
+	for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (parts >> i & 1)
+			all[i]();
 }
