@@ -335,7 +335,7 @@ static const struct { const char *name, *code; } transfers[] = {
 /* All of the tables' first entries, then samples. */
 static unsigned selector_after(unsigned sel)
 {
-	return sel < 0x200 ? sel + 1 : sel + 1 + 13 * (unsigned)step;
+	return sel < 0x200 || step == 1 ? sel + 1 : sel + 1 + 13 * (unsigned)step;
 }
 
 static void selectors(void)
