@@ -104,7 +104,8 @@ static bool table_same(const struct kvm_dtable *a, const struct kvm_dtable *b)
 
 static const char *registers_differ(const struct kvm *k)
 {
-	struct { struct kvm_msrs head; struct kvm_msr_entry e[KVM_SHIM_MSRS]; } msrs = { .head.nmsrs = KVM_SHIM_MSRS };
+	struct { struct kvm_msrs head; struct kvm_msr_entry e[KVM_SHIM_MSRS]; } msrs = {
+		.head.nmsrs = KVM_SHIM_MSRS };
 	const struct kvm_sregs *want = &k->kernel;
 	struct kvm_sregs s;
 

@@ -157,7 +157,8 @@ const struct kvm_msr_entry kvm_shim_msrs[KVM_SHIM_MSRS] = {
 
 static int set_registers(struct kvm *k, char *why)
 {
-	struct { struct kvm_msrs head; struct kvm_msr_entry e[KVM_SHIM_MSRS]; } msrs = { .head.nmsrs = KVM_SHIM_MSRS };
+	struct { struct kvm_msrs head; struct kvm_msr_entry e[KVM_SHIM_MSRS]; } msrs = {
+		.head.nmsrs = KVM_SHIM_MSRS };
 	struct kvm_sregs *s = &k->kernel;
 	struct kvm_segment data = { .selector = KVM_SEL_DATA, .limit = 0xffffffff, .type = 3, .present = 1,
 				    .db = 1, .s = 1, .g = 1 };
