@@ -62,6 +62,7 @@ static const struct list {
 	size_t at, max;
 } lists[] = {
 	{ "by_reason", offsetof(struct stats, by_reason), ARRAY_LEN(((struct stats *)0)->by_reason) },
+	{ "by_engine", offsetof(struct stats, by_engine), ARRAY_LEN(((struct stats *)0)->by_engine) },
 	{ "gate_refusals", offsetof(struct stats, gate_refusals),
 	  ARRAY_LEN(((struct stats *)0)->gate_refusals) },
 };
@@ -191,8 +192,9 @@ static char *stats_json(const struct stats *s, gsize *len)
 	json_builder_set_member_name(b, "total");
 	json_builder_add_int_value(b, (gint64)s->crossings);
 	list_build(b, s, &lists[0]);
-	json_builder_end_object(b);
 	list_build(b, s, &lists[1]);
+	json_builder_end_object(b);
+	list_build(b, s, &lists[2]);
 	json_builder_end_object(b);
 
 	root = json_builder_get_root(b);

@@ -22,7 +22,7 @@ enum direct_exit_kind {
 			 * RIP is after the load */
 	DEXIT_KICK,	/* direct_kick(), the preemption timer, a host signal */
 	DEXIT_STEP,	/* step(): one instruction is done */
-	DEXIT_HOST,	/* host failure, err = -errno, already reported */
+	DEXIT_HOST,	/* host failure, err = -errno; failure() says which */
 };
 #define DEXIT_KINDS (DEXIT_HOST + 1)
 
@@ -39,6 +39,7 @@ struct direct_exit {
 	uint16_t sels[SEG_GS + 1];
 	bool fpu_away;	/* after fpu_lazy(true): c->fpu is out of date */
 	int err;
+	bool lost;	/* DEXIT_HOST: the vCPU's state could not be had. Else *cpu is at an instruction's start */
 };
 
 struct direct_engine {
@@ -58,6 +59,8 @@ struct direct_engine {
 	void (*step)(void *self, struct space *, struct cpu *c, struct direct_exit *exit);
 	/* Any thread or signal handler: make run() return soon (or not start). */
 	void (*kick)(void *self);
+	/* The host failure that was met, one line to be reported; NULL: it has been reported. */
+	const char *(*failure)(void *self);
 	/* Optional. fpu_lazy(true): run() may leave the FPU state with the engine and sets
 	 * exit->fpu_away; then fpu_fetch() comes before anybody looks at c->fpu (the next
 	 * run() needs none). Off at first: c->fpu is right after every run(). */

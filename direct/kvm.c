@@ -47,15 +47,15 @@ static int run_once(struct kvm *k)
 	}
 	switch (k->run->exit_reason) {
 	case KVM_EXIT_IO:
-		return k->run->io.port == KVM_SHIM_PORT ? 0 : -EIO;
+		return k->run->io.port == KVM_SHIM_PORT ? 0 : -EPROTO;
 	case KVM_EXIT_INTR:
 		return -EINTR;
 	case KVM_EXIT_INTERNAL_ERROR:	/* a user instruction that this KVM cannot do */
-		return (k->run->s.regs.sregs.cs.selector & 3) == 3 ? -EAGAIN : -EIO;
+		return (k->run->s.regs.sregs.cs.selector & 3) == 3 ? -EAGAIN : -EPROTO;
 	case KVM_EXIT_DEBUG:		/* a guard, before its instruction */
-		return (k->run->s.regs.sregs.cs.selector & 3) == 3 ? -EBUSY : -EIO;
+		return (k->run->s.regs.sregs.cs.selector & 3) == 3 ? -EBUSY : -EPROTO;
 	default:
-		return -EIO;
+		return -EPROTO;
 	}
 }
 
@@ -72,7 +72,14 @@ static int guards_load(struct kvm *k, const struct space *s)
 	}
 	k->nguard = s->nguard;
 	memcpy(k->guard, s->guard, sizeof(k->guard));
-	return ioctl(k->vcpu, KVM_SET_DEBUGREGS, &d) < 0 ? -errno : 0;
+	if (ioctl(k->vcpu, KVM_SET_DEBUGREGS, &d) < 0) {
+		int err = -errno;
+
+		k->nguard = ~0u;
+		kvm_failed(k, "KVM_SET_DEBUGREGS", err);
+		return err;
+	}
+	return 0;
 }
 
 /* An exception that a kick came before: user code will raise it again. */
@@ -157,11 +164,11 @@ static void gdt_mirror(struct kvm *k, const struct cpu *c)
 		if (!room)
 			room = 1;
 		for (; room && i < n; room--, i++)
-			k->shim->gdt[i] = p ? descriptor_mirror(*p++) : 0;
+			kvm_gdt_put(k, i, p ? descriptor_mirror(*p++) : 0);
 	}
-	if (k->gdt_used > n)
-		memset(&k->shim->gdt[n], 0, (k->gdt_used - n) * sizeof(k->shim->gdt[0]));
-	k->gdt_used = n;
+	for (; i < k->gdt_len; i++)
+		kvm_gdt_put(k, i, 0);
+	k->gdt_len = n;
 }
 
 /* What a load of this selector would make of the register. */
@@ -285,8 +292,12 @@ static int fpu_load(struct kvm *k, const struct cpu *c)
 		return 0;
 	fpu_to_fxsave(&c->fpu, image, true);
 	memcpy(image + XSTATE_BV, &bv, sizeof(bv));
-	if (ioctl(k->vcpu, KVM_SET_XSAVE, &area) < 0)
-		return -errno;
+	if (ioctl(k->vcpu, KVM_SET_XSAVE, &area) < 0) {
+		int err = -errno;
+
+		kvm_failed(k, "KVM_SET_XSAVE", err);
+		return err;
+	}
 	memcpy(k->fpu_image, image, sizeof(k->fpu_image));
 	memcpy(&k->fpu_seen, &c->fpu, sizeof(c->fpu));
 	k->fpu_known = true;
@@ -456,13 +467,66 @@ static void edits_done(struct kvm *k, struct space *s)
 	k->kernel.cr3 = k->cr3;
 }
 
+/* How far a run that ended came. LOST: KVM has left the processor where it should not be. */
+enum where { WHERE_SHIM, WHERE_USER, WHERE_STUB, WHERE_LOST };
+
+static enum where where_is(const struct kvm *k)
+{
+	uint64_t rip = k->run->s.regs.regs.rip;
+
+	if (k->in_user)
+		return WHERE_USER;
+	if (in_stub(k, rip))
+		return WHERE_STUB;
+	return rip - KVM_SHIM_GVA < PAGE_SIZE ? WHERE_SHIM : WHERE_LOST;
+}
+
+/* Did ring 0 raise the exception? Its frame lies below the one for user code. IRETQ may (the
+ * guest has changed a descriptor that is loaded): the interpreter finds out; nothing else may. */
+static bool shim_raised(const struct kvm *k, bool *by_iretq)
+{
+	uint64_t rsp = k->run->s.regs.regs.rsp, stack = KVM_SHIM_GVA + offsetof(struct kvm_shim, stack);
+	uint64_t below = sizeof(k->shim->stack) - sizeof(struct kvm_frame) - (rsp - stack);
+
+	if (rsp - stack >= sizeof(k->shim->stack) || !below || below > sizeof(k->shim->stack))
+		return false;
+	*by_iretq = k->shim->stack[(rsp - stack) / 8 + 2] == KVM_SHIM_GVA + kvm_shim_at_enter;
+	return true;
+}
+
+/* User code's own registers, wherever the run ended. */
+static int store(struct kvm *k, struct space *s, struct cpu *c, enum where where, struct kvm_frame *f)
+{
+	const struct kvm_regs *r = &k->run->s.regs.regs;
+
+	edits_done(k, s);
+	*f = *kvm_frame(k);
+	if (where == WHERE_USER) {
+		const struct kvm_sregs *sr = &k->run->s.regs.sregs;
+
+		*f = (struct kvm_frame){ .rip = r->rip, .rflags = r->rflags, .rsp = r->rsp,
+					 .cs = sr->cs.selector, .ss = sr->ss.selector };
+	} else {	/* it may not have said so itself yet */
+		f->vector = (r->rip - KVM_SHIM_GVA - kvm_shim_at_stubs) / 16;
+	}
+	gprs_store(c, r, f->rsp);
+	if (!k->own_selectors) {
+		selector_store(k, &c->seg[SEG_CS], f->cs & 0xffff);
+		selector_store(k, &c->seg[SEG_SS], f->ss & 0xffff);
+	}
+	flags_store(k, c, f->rflags);
+	segments_store(k, c);
+	return fpu_store(k, c);
+}
+
 void kvm_run_user(void *self, struct space *s, struct cpu *c, struct direct_exit *x)
 {
 	struct kvm *k = self;
-	struct kvm_regs *r = &k->run->s.regs.regs;
 	struct kvm_frame f = { 0 };
+	enum where where = WHERE_SHIM;
 	uint64_t rip = 0, rsp = 0;
-	int err;
+	bool by_iretq = true;
+	int err, failed = 0;
 
 	memset(x, 0, sizeof(*x));
 	k->tid = (pid_t)syscall(SYS_gettid);
@@ -472,52 +536,33 @@ void kvm_run_user(void *self, struct space *s, struct cpu *c, struct direct_exit
 		return;
 	}
 	err = load(k, s, c, &rip, &rsp);
-	if (!err)
+	if (!err) {
 		err = kvm_enter(k, rip, rsp);
-	if (!err && !(kvm_frame(k)->cs & 3)) {	/* the shim itself raised it */
-		kvm_complain(k, "exception in the shim", -EFAULT);
+		where = where_is(k);
+	}
+	if (!err && where == WHERE_STUB && shim_raised(k, &by_iretq) && !by_iretq) {
+		kvm_failed(k, "exception in the shim", -EFAULT);
+		where = WHERE_SHIM;
 		err = -EFAULT;
 	}
-	if (!err) {
-		f = *kvm_frame(k);
-		edits_done(k, s);
-		gprs_store(c, r, f.rsp);
-		if (!k->own_selectors) {
-			selector_store(k, &c->seg[SEG_CS], f.cs & 0xffff);
-			selector_store(k, &c->seg[SEG_SS], f.ss & 0xffff);
-		}
-	} else if (k->in_user && (err == -EINTR || err == -EAGAIN || err == -EBUSY)) {
-		edits_done(k, s);
-		f = (struct kvm_frame){ .rip = r->rip, .rflags = r->rflags };
-		gprs_store(c, r, r->rsp);
-		if (!k->own_selectors) {
-			selector_store(k, &c->seg[SEG_CS], k->run->s.regs.sregs.cs.selector);
-			selector_store(k, &c->seg[SEG_SS], k->run->s.regs.sregs.ss.selector);
-		}
-	} else if (err == -EINTR) {	/* still on its way: nothing has happened to the guest */
-		x->kind = DEXIT_KICK;
-		return;
-	}
-	if (!err || k->in_user) {
-		int failed = fpu_store(k, c);
-
-		flags_store(k, c, f.rflags);
-		segments_store(k, c);
-		if (failed)
-			err = failed;
-	}
-	if (!err) {
+	if (where == WHERE_USER || where == WHERE_STUB)
+		failed = store(k, s, c, where, &f);
+	else if (!err)
+		err = -EFAULT;			/* the shim was left another way */
+	if (where == WHERE_STUB)
 		classify(k, c, &f, x);
-	} else if (err == -EINTR || err == -EAGAIN || err == -EBUSY) {
+	else if (where == WHERE_USER && !syscall_went(k, c, &f, x)) {	/* or a kick just behind it */
 		c->rip = cpu_code64(c) ? f.rip : (uint32_t)f.rip;
-		if (syscall_went(k, c, &f, x))	/* a kick just behind it */
-			return;
-		x->kind = err == -EINTR ? DEXIT_KICK : err == -EBUSY ? DEXIT_GUARD : DEXIT_TRAP;
 		x->gva = c->rip;
-	} else {
-		kvm_complain(k, "KVM_RUN", err);
+		x->kind = err == -EINTR ? DEXIT_KICK : err == -EBUSY ? DEXIT_GUARD : DEXIT_TRAP;
+	}
+	if (err == -EINTR && where == WHERE_SHIM)	/* nothing has happened to the guest */
+		x->kind = DEXIT_KICK;
+	else if (failed || (err && !(where == WHERE_USER && (err == -EINTR || err == -EAGAIN || err == -EBUSY)))) {
+		kvm_failed(k, failed ? "KVM_GET_XSAVE" : "KVM_RUN", failed ? failed : err);
 		x->kind = DEXIT_HOST;
-		x->err = err;
+		x->err = failed ? failed : err;
+		x->lost = failed || where == WHERE_LOST;
 	}
 	if (x->kind == DEXIT_KICK)
 		atomic_store(&k->kicked, false);
@@ -551,6 +596,13 @@ static const char *kvm_complete(void *self)
 	return !k->wide32 ? k->why32 : k->own_selectors ? "selectors, which this KVM replaces" : NULL;
 }
 
+static const char *kvm_failure(void *self)
+{
+	struct kvm *k = self;
+
+	return k->failure[0] ? k->failure : "KVM failed";
+}
+
 static void kvm_counts(void *self, unsigned *live, unsigned *made)
 {
 	const struct kvm *k = self;
@@ -569,5 +621,6 @@ const struct direct_engine direct_kvm = {
 	.run = kvm_run_user,
 	.step = kvm_step,
 	.kick = kvm_kick,
+	.failure = kvm_failure,
 	.counts = kvm_counts,
 };

@@ -6,6 +6,7 @@
  *	kvm.c		the engine: run, step, kick; what an exit means
  *	kvm_open.c	the VM: memory, processor, the shim, whether this KVM can serve
  *	kvm_space.c	the sink: page tables
+ *	kvm_check.c	has anybody else changed what is in it?
  *	kvm_shim.S	the code in ring 0
  *
  * Everything runs on the vCPU thread except kick. <linux/kvm.h> is for these files alone.
@@ -47,7 +48,8 @@ struct kvm {
 	uint32_t *pool_free, pool_nfree, pool_next;
 	uint32_t roots_free[64], nroots_free;
 	unsigned nedits;
-	unsigned gdt_used;		/* descriptors of the VM's that may not be 0, but for the shim's */
+	unsigned gdt_len;		/* entries that may be other than 0 */
+	uint64_t gdt[KVM_GDT_GUEST];	/* the guest's descriptors as they were put into the shim's */
 	unsigned live, made;
 
 	struct space *current;		/* whose CR3 is loaded; NULL: not known */
@@ -60,6 +62,8 @@ struct kvm {
 	bool trying;			/* not yet open: there are no guest tables */
 	bool own_tables;		/* LSL and loads of segments meet the VM's descriptors */
 	bool has_guards;
+	bool vmcall;			/* VMCALL or VMMCALL of user code is answered */
+	bool passes_ints;		/* some of INT 10h to 1Fh do nothing */
 	bool own_selectors;		/* 64-bit code reads CS and SS of the host's Linux */
 	gva_t guard[4];			/* armed */
 	unsigned nguard;
@@ -72,7 +76,7 @@ struct kvm {
 
 	pid_t tid;			/* who runs; for kick() */
 	atomic_bool kicked;
-	bool complained;
+	char failure[96];		/* empty: none so far */
 };
 
 static inline gva_t kvm_region_gva(const struct kvm *k, const void *p)
@@ -80,10 +84,23 @@ static inline gva_t kvm_region_gva(const struct kvm *k, const void *p)
 	return KVM_SHIM_GVA + (uint64_t)((const uint8_t *)p - k->region);
 }
 
+static inline void kvm_gdt_put(struct kvm *k, unsigned i, uint64_t d)
+{
+	k->shim->gdt[i] = k->gdt[i] = d;
+	if (i >= k->gdt_len)
+		k->gdt_len = i + 1;
+}
+
 /* kvm_open.c */
 int kvm_open(void **self, struct machine *m, char why[static 128]);
 void kvm_close(void *self);
-void kvm_complain(struct kvm *k, const char *what, int err);
+/* Notes a host failure, the first one alone. */
+void kvm_failed(struct kvm *k, const char *what, int err);
+void kvm_shim_fill(struct kvm_shim *s);
+#define KVM_SHIM_MSRS	4
+extern const struct kvm_msr_entry kvm_shim_msrs[KVM_SHIM_MSRS];
+/* kvm_check.c: what in the VM, guest RAM aside, is not as the monitor made it; or NULL. */
+const char *kvm_differs(const struct kvm *k);
 /* kvm_space.c */
 struct sink kvm_sink(void *self);
 gpa_t kvm_table_gpa(uint32_t page);

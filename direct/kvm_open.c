@@ -21,16 +21,15 @@
 
 #define FAIL(k_err, ...) do { snprintf(why, 128, __VA_ARGS__); return (k_err); } while (0)
 
-void kvm_complain(struct kvm *k, const char *what, int err)
+void kvm_failed(struct kvm *k, const char *what, int err)
 {
-	if (k->complained)
+	if (k->failure[0])
 		return;
-	k->complained = true;
-	if (err == -EIO)
-		fprintf(stderr, "hemi: KVM: the virtual machine stopped: exit reason %u\n",
-			k->run->exit_reason);
+	if (err == -EPROTO)
+		snprintf(k->failure, sizeof(k->failure), "KVM: the virtual machine stopped: exit reason %u",
+			 k->run->exit_reason);
 	else
-		fprintf(stderr, "hemi: KVM: %s: %s\n", what, strerror(-err));
+		snprintf(k->failure, sizeof(k->failure), "KVM: %s: %s", what, strerror(-err));
 }
 
 /* --- The parts ------------------------------------------------------------------------ */
@@ -101,7 +100,7 @@ static void make_tables(struct kvm *k)
 	k->pool_next = 3;
 }
 
-static void shim_fill(struct kvm_shim *s)
+void kvm_shim_fill(struct kvm_shim *s)
 {
 	const uint64_t tss = KVM_SHIM_GVA + offsetof(struct kvm_shim, tss);
 	const uint64_t stack = KVM_SHIM_GVA + offsetof(struct kvm_shim, stack[512]);
@@ -155,20 +154,21 @@ static int set_cpuid(struct kvm *k, char *why)
 	return 0;
 }
 
+/* LSTAR, CSTAR, FMASK, SYSENTER_CS */
+const struct kvm_msr_entry kvm_shim_msrs[KVM_SHIM_MSRS] = {
+	{ .index = 0xc0000082, .data = KVM_LSTAR }, { .index = 0xc0000083, .data = KVM_LSTAR },
+	{ .index = 0xc0000084, .data = 0 }, { .index = 0x174, .data = 0 },
+};
+
 static int set_registers(struct kvm *k, char *why)
 {
-	static const struct kvm_msr_entry e[] = {
-		{ .index = 0xc0000082, .data = KVM_LSTAR }, { .index = 0xc0000083, .data = KVM_LSTAR },
-		{ .index = 0xc0000084, .data = 0 }, { .index = 0x174, .data = 0 },
-	};
-	union { struct kvm_msrs head; uint8_t room[sizeof(struct kvm_msrs) + sizeof(e)]; } msrs = {
-		.head.nmsrs = ARRAY_LEN(e),
-	};
+	struct { struct kvm_msrs head; struct kvm_msr_entry e[KVM_SHIM_MSRS]; } msrs = {
+		.head.nmsrs = KVM_SHIM_MSRS };
 	struct kvm_sregs *s = &k->kernel;
 	struct kvm_segment data = { .selector = KVM_SEL_DATA, .limit = 0xffffffff, .type = 3, .present = 1,
 				    .db = 1, .s = 1, .g = 1 };
 
-	memcpy(msrs.head.entries, e, sizeof(e));
+	memcpy(msrs.head.entries, kvm_shim_msrs, sizeof(kvm_shim_msrs));
 	if (ioctl(k->vcpu, KVM_GET_SREGS, s) < 0)
 		FAIL(-errno, "KVM_GET_SREGS: %s", strerror(errno));
 	s->cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_PG;
@@ -188,6 +188,7 @@ static int set_registers(struct kvm *k, char *why)
 	s->idt.limit = KVM_VECTORS * 16 - 1;
 	if (ioctl(k->vcpu, KVM_SET_SREGS, s) < 0)
 		FAIL(-errno, "KVM_SET_SREGS: %s", strerror(errno));
+	memcpy(msrs.e, kvm_shim_msrs, sizeof(msrs.e));
 	if (ioctl(k->vcpu, KVM_SET_MSRS, &msrs) < 0)
 		FAIL(-errno, "KVM_SET_MSRS: %s", strerror(errno));
 	k->run->kvm_valid_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
@@ -212,6 +213,8 @@ static bool share_tsc(struct kvm *k)
 /* --- The trial -------------------------------------------------------------------------- */
 
 #define TRY_GVA		0x10000u
+#define LOOPS		20000u
+#define FEW_LOOPS	2000u
 #define SEL_CODE32	0x23u
 #define SEL_OTHER64	0x43u
 #define TRIES		2
@@ -240,17 +243,16 @@ static void try_code(struct trial *t, bool wide, const char *code, size_t n, str
 		c->seg[s] = s == SEG_FS || s == SEG_GS ? (struct segment){ 0 } : data;
 	c->seg[SEG_CS] = (struct segment){ .sel = (uint16_t)(wide ? t->code64 : SEL_CODE32), .limit = 0xffffffff,
 					   .attr = wide ? 0xa0fb : 0xc0fb };
-	t->k->shim->gdt[SEL_CODE32 >> 3] = 0x00cffb000000ffffull;
-	t->k->shim->gdt[KVM_HOST_DS >> 3] = 0x00cff3000000ffffull;
-	t->k->shim->gdt[t->code64 >> 3] = 0x00affb000000ffffull;
+	kvm_gdt_put(t->k, SEL_CODE32 >> 3, 0x00cffb000000ffffull);
+	kvm_gdt_put(t->k, KVM_HOST_DS >> 3, 0x00cff3000000ffffull);
+	kvm_gdt_put(t->k, t->code64 >> 3, 0x00affb000000ffffull);
 	kvm_run_user(t->k, t->space, c, x);
 }
 
 /* The same loop on the host itself. */
-static int64_t host_loop_ns(void)
+static int64_t host_loop_ns(uint32_t n)
 {
 	struct timespec a, b;
-	uint32_t n = 20000;
 
 	clock_gettime(CLOCK_MONOTONIC, &a);
 	__asm__ volatile("1: dec %0; jnz 1b" : "+r"(n));
@@ -258,14 +260,16 @@ static int64_t host_loop_ns(void)
 	return (b.tv_sec - a.tv_sec) * 1000000000ll + b.tv_nsec - a.tv_nsec + 1;
 }
 
-static int64_t loop_ns(struct trial *t, bool wide)
+static int64_t loop_ns(struct trial *t, bool wide, uint32_t n)
 {
+	char code[] = "\xb9....\xff\xc9\x75\xfc";	/* MOV ECX, n; DEC ECX; JNZ */
 	struct timespec a, b;
 	struct direct_exit x;
 	struct cpu c;
 
+	memcpy(code + 1, &n, 4);
 	clock_gettime(CLOCK_MONOTONIC, &a);
-	try_code(t, wide, "\xb9\x20\x4e\x00\x00\xff\xc9\x75\xfc", 9, &c, &x);	/* 20,000 times DEC ECX, JNZ */
+	try_code(t, wide, code, 9, &c, &x);
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	if (x.kind != DEXIT_TRAP || c.rip != TRY_GVA + 9)
 		return INT64_MAX;
@@ -274,12 +278,12 @@ static int64_t loop_ns(struct trial *t, bool wide)
 
 /* What disturbs only adds, and the first run is the dearest: the least of a few, unless it is soon
  * clear that a processor runs it. */
-static int64_t loop_least_ns(struct trial *t, bool wide, int64_t enough)
+static int64_t loop_least_ns(struct trial *t, bool wide, uint32_t n, int64_t enough)
 {
-	int64_t least = loop_ns(t, wide);
+	int64_t least = loop_ns(t, wide, n);
 
 	for (unsigned i = 0; i < TRIES && least > enough; i++) {
-		int64_t ns = loop_ns(t, wide);
+		int64_t ns = loop_ns(t, wide, n);
 
 		least = ns < least ? ns : least;
 	}
@@ -372,21 +376,29 @@ static bool tables_are_ours(struct trial *t)
 static int try_all(struct trial *t, char *why)
 {
 	struct kvm *k = t->k;
-	int64_t wide, narrow;
+	int64_t wide, few, narrow;
 
-	wide = loop_least_ns(t, true, 0);
+	wide = loop_least_ns(t, true, LOOPS, 0);
 	if (wide == INT64_MAX)
 		FAIL(-ENOTSUP, "this KVM does not run 64-bit user code (exit %u)", k->run->exit_reason);
 	if (wide > EMULATED_NS)
 		FAIL(-ENOTSUP, "this KVM emulates 64-bit user code");
-	narrow = loop_least_ns(t, false, wide + EMULATED_NS / 5);
-	k->wide32 = narrow < wide + EMULATED_NS / 5;
+	few = loop_least_ns(t, true, FEW_LOOPS, 0);
+	narrow = loop_least_ns(t, false, FEW_LOOPS, few + EMULATED_NS / 5);	/* emulated it takes 3 us each */
+	k->wide32 = narrow < few + EMULATED_NS / 5;
 	if (narrow == INT64_MAX)
 		snprintf(k->why32, sizeof(k->why32), "32-bit code, which this KVM does not run");
 	else
 		snprintf(k->why32, sizeof(k->why32), "32-bit code, which this KVM emulates, %lld times slower",
-			 (long long)((narrow - wide) / host_loop_ns()));
-	if (!traps(t, "\x0f\x05", 2) || !traps(t, "\xcd\x80", 2))
+			 (long long)((narrow - few) * (LOOPS / FEW_LOOPS) / host_loop_ns(LOOPS)));
+	for (unsigned n = 0; n <= 0x80; n = n == 0x2f ? 0x80 : n + 1)
+		if (!traps(t, (char[]){ (char)0xcd, (char)n }, 2)) {
+			if ((n & 0xf0) != 0x10)
+				FAIL(-ENOTSUP, "this KVM lets user code pass over INT %u", n);
+			k->passes_ints = true;
+		}
+	k->vmcall = !traps(t, "\x0f\x01\xc1", 3) || !traps(t, "\x0f\x01\xd9", 3);
+	if (!traps(t, "\x0f\x05", 2))
 		FAIL(-ENOTSUP, "this KVM lets user code make system calls");
 	k->tsc_traps = k->tsc_traps || !tsc_is_host(t);
 	k->own_tables = tables_are_ours(t);
@@ -414,7 +426,7 @@ static int try_vm(struct kvm *k, char *why)
 	if (!err)
 		err = try_all(&t, why);
 	k->trying = false;
-	k->gdt_used = KVM_GDT_GUEST;	/* the trial's own */
+	k->failure[0] = '\0';
 	if (t.space)
 		sink.space_destroy(k, t.space);
 	memcpy(t.page, saved, sizeof(saved));
@@ -429,31 +441,16 @@ static void on_kick(int sig)
 	(void)sig;
 }
 
-/* What the shim is made of, and user code must not have reached. */
-static bool shim_intact(const struct kvm *k)
-{
-	struct kvm_shim *was = calloc(1, sizeof(*was));
-	bool same;
-
-	if (!was)
-		return true;
-	shim_fill(was);
-	was->gdt[KVM_SEL_CODE >> 3] |= k->shim->gdt[KVM_SEL_CODE >> 3] & 1ull << 40;	/* accessed */
-	was->gdt[KVM_SEL_DATA >> 3] |= k->shim->gdt[KVM_SEL_DATA >> 3] & 1ull << 40;
-	same = !memcmp(was->text, k->shim->text, sizeof(was->text)) &&
-	       !memcmp(was->idt, k->shim->idt, sizeof(was->idt)) &&
-	       !memcmp(was->tss, k->shim->tss, sizeof(was->tss)) &&
-	       !memcmp(&was->gdt[KVM_GDT_GUEST], &k->shim->gdt[KVM_GDT_GUEST],
-		       (KVM_GDT_ENTRIES - KVM_GDT_GUEST) * sizeof(was->gdt[0]));
-	free(was);
-	return same;
-}
-
 void kvm_close(void *self)
 {
 	struct kvm *k = self;
 
-	bug_on(k->made && !shim_intact(k));
+	if (k->made) {
+		const char *what = kvm_differs(k);
+
+		if (what)
+			bug("KVM: user code has changed %s", what);
+	}
 	if (k->run)
 		munmap(k->run, k->run_size);
 	if (k->vcpu >= 0)
@@ -486,7 +483,7 @@ int kvm_open(void **self, struct machine *m, char why[static 128])
 		err = open_memory(k, why);
 	if (!err) {
 		make_tables(k);
-		shim_fill(k->shim);
+		kvm_shim_fill(k->shim);
 		err = set_cpuid(k, why);
 	}
 	if (!err)

@@ -53,7 +53,9 @@ int kvm_flush_edits(struct kvm *k)
 		r->rdx = k->cr3;
 		err = kvm_enter(k, KVM_SHIM_GVA + kvm_shim_at_edit, kvm_region_gva(k, top - 5));
 	} while (err == -EINTR);
-	if (!err) {
+	if (err) {
+		kvm_failed(k, "KVM_RUN", err);
+	} else {
 		k->nedits = 0;
 		k->kernel.cr3 = k->cr3;
 	}
@@ -230,9 +232,11 @@ static unsigned needs_guard(void *engine)
 {
 	const struct kvm *k = engine;
 
-	return k->exact ? SINK_GUARD_NOTHING | (k->has_guards ? 0 : SINK_GUARD_CANNOT) :
+	unsigned always = (k->vmcall ? SINK_GUARD_VMCALL : 0) | (k->passes_ints ? SINK_GUARD_INTN : 0);
+
+	return always | (k->exact ? SINK_GUARD_NOTHING | (k->has_guards ? 0 : SINK_GUARD_CANNOT) :
 	       SINK_GUARD_CPUID | (k->own_tables ? SINK_OWN_SEGMENTS : 0) |
-	       (k->has_guards ? 0 : SINK_GUARD_CANNOT);
+	       (k->has_guards ? 0 : SINK_GUARD_CANNOT));
 }
 
 struct sink kvm_sink(void *self)

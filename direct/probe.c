@@ -17,6 +17,7 @@
 #define SEL_CODE16	0x4bu
 
 #define CROSSINGS	101
+#define FEW_CROSSINGS	15
 #define TRIES		5
 #define HOPELESS_US	5000.0
 
@@ -137,13 +138,13 @@ static int compare_doubles(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static double crossing_us(struct probe *p, enum probe_code code)
+static double crossing_us(struct probe *p, enum probe_code code, unsigned n)
 {
 	double all[CROSSINGS], clock[CROSSINGS];	/* a host's clock may be dear, too */
 	struct direct_exit x;
 	struct cpu c;
 
-	for (unsigned i = 0; i < CROSSINGS; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		double began;
 
 		cpu_make(&c, code);
@@ -154,9 +155,9 @@ static double crossing_us(struct probe *p, enum probe_code code)
 		began = now_us();
 		clock[i] = now_us() - began;
 	}
-	qsort(all, CROSSINGS, sizeof(all[0]), compare_doubles);
-	qsort(clock, CROSSINGS, sizeof(clock[0]), compare_doubles);
-	return all[CROSSINGS / 2] - clock[CROSSINGS / 2];
+	qsort(all, n, sizeof(all[0]), compare_doubles);
+	qsort(clock, n, sizeof(clock[0]), compare_doubles);
+	return all[n / 2] - clock[n / 2];
 }
 
 /* The least of a few tries: what disturbs only adds. */
@@ -194,7 +195,7 @@ static void probe_code(struct probe *p, enum probe_code code, struct probe_kind 
 		guest = loop_least(p, code, many, k) - base;
 		k->slower = guest > 0 ? guest / (host - host / many * few) : 1;
 	}
-	k->crossing_us = crossing_us(p, code);
+	k->crossing_us = crossing_us(p, code, CROSSINGS);
 }
 
 /* --- Sensitive instructions ------------------------------------------------------------------- */
@@ -281,23 +282,58 @@ static enum probe_verdict probe_insn(struct probe *p, unsigned i)
 
 /* --- All of it ---------------------------------------------------------------------------------- */
 
-void probe_engine(const struct direct_engine *e, struct machine *m, struct probe_report *out)
+static int space_make(struct probe *p)
 {
 	const struct sink_op ops[] = {
 		{ CODE, 1, CODE, SINK_R | SINK_X }, { DATA, 1, DATA, SINK_R | SINK_W },
 	};
-	struct probe p = { .e = e, .m = m };
 	int err = 0;
+
+	p->sink = p->e->sink(p->self);
+	p->space = p->sink.space_create(p->sink.engine, &err);
+	return p->space ? p->sink.apply(p->sink.engine, p->space, ops, ARRAY_LEN(ops)) : err;
+}
+
+void probe_crossings(const struct direct_engine *e, void *self, struct machine *m,
+		     struct probe_crossing out[PROBE_CODES])
+{
+	struct probe p = { .e = e, .self = self, .m = m };
+	uint8_t *saved = malloc(DATA + PAGE_SIZE);
+	struct direct_exit x;
+	struct cpu c;
+
+	memset(out, 0, PROBE_CODES * sizeof(*out));
+	if (!saved)
+		return;
+	memcpy(saved, m->mem.ram, DATA + PAGE_SIZE);
+	guest_make(m);
+	if (!space_make(&p))
+		for (unsigned i = 0; i < PROBE_CODES; i++) {
+			cpu_make(&c, (enum probe_code)i);
+			out[i].refused = e->refuses(self, &c);
+			if (out[i].refused)
+				continue;
+			run(&p, (enum probe_code)i, "", 0, &c, &x);
+			if (went_through(&c, &x, 0))
+				out[i].us = crossing_us(&p, (enum probe_code)i, FEW_CROSSINGS);
+		}
+	if (p.space)
+		p.sink.space_destroy(p.sink.engine, p.space);
+	memcpy(m->mem.ram, saved, DATA + PAGE_SIZE);
+	free(saved);
+}
+
+void probe_engine(const struct direct_engine *e, struct machine *m, struct probe_report *out)
+{
+	struct probe p = { .e = e, .m = m };
+	int err;
 
 	memset(out, 0, sizeof(*out));
 	guest_make(m);
 	if (e->open(&p.self, m, out->why))
 		return;
 	guest_make(m);
-	p.sink = e->sink(p.self);
-	p.space = p.sink.space_create(p.sink.engine, &err);
-	if (p.space)
-		err = p.sink.apply(p.sink.engine, p.space, ops, ARRAY_LEN(ops));
+	err = space_make(&p);
 	if (err)
 		snprintf(out->why, sizeof(out->why), "address space: %s", strerror(-err));
 	for (unsigned i = 0; i < PROBE_CODES && !err; i++)

@@ -44,4 +44,12 @@ void probe_engine(const struct direct_engine *e, struct machine *m, struct probe
  * crossing can cost on this host's KVM. 0 and the reason in why, if it cannot be measured. */
 double probe_bare_exit_us(char why[static 128]);
 
+/* What a crossing of an engine that is open costs, in a few milliseconds. RAM is put back as it was. */
+struct probe_crossing {
+	double us;			/* median of UD2; 0: it does not run such code */
+	const char *refused;
+};
+void probe_crossings(const struct direct_engine *e, void *self, struct machine *m,
+		     struct probe_crossing out[PROBE_CODES]);
+
 #endif

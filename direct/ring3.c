@@ -144,6 +144,7 @@ void ring3_run(void *self, struct space *s, struct cpu *c, struct direct_exit *x
 	ring3_complain(e, s->dead ? "a stub process died" : "ptrace", err);
 	x->kind = DEXIT_HOST;
 	x->err = err;
+	x->lost = true;
 }
 
 void ring3_step(void *self, struct space *s, struct cpu *c, struct direct_exit *x)

@@ -161,8 +161,12 @@ static void trap_stop(struct space *s, struct cpu *c, const siginfo_t *si,
 
 /* Opcodes that surely raise #GP in user code by themselves: in and out, int n, hlt,
  * cli, sti, and the two-byte ones. */
-static bool opcode_faults(int b)
+static bool opcode_faults(struct space *s, gva_t at)
 {
+	int b = peek(s, at), n = peek(s, at + 1);
+
+	if (b == 0xcd && (n == 3 || n == 4 || n == 0x80))	/* the host lets user code do these */
+		return false;
 	return (b >= 0x6c && b <= 0x6f) || (b >= 0xe4 && b <= 0xe7) || (b >= 0xec && b <= 0xef) ||
 	       b == 0xcd || b == 0xf4 || b == 0xfa || b == 0xfb || b == 0x0f;
 }
@@ -182,9 +186,9 @@ static void protection_stop(struct space *s, const struct cpu *c, struct user_re
 	refused(x, VECTORS_SEGV);
 	last = peek(s, at - 1);
 	if (last == 0xce && r->cs != HOST_CS64 && (r->eflags & FL_OF)) {
-		if (!opcode_faults(peek(s, at)))
+		if (!opcode_faults(s, at))
 			x->kind = DEXIT_INTN, back(r, 1);
-	} else if (last == 4 && ends_in(s, at, 0xcd, 4) && !opcode_faults(peek(s, at))) {
+	} else if (last == 4 && ends_in(s, at, 0xcd, 4) && !opcode_faults(s, at)) {
 		x->kind = DEXIT_INTN, back(r, 2);
 	}
 }

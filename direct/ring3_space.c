@@ -246,7 +246,7 @@ static unsigned space_needs_guard(void *engine)
 {
 	const struct ring3 *e = engine;
 
-	return (e->syscall32 ? SINK_GUARD_SYSCALL : 0u) |
+	return SINK_GUARD_VMCALL | (e->syscall32 ? SINK_GUARD_SYSCALL : 0u) |
 	       (e->sysenter ? SINK_GUARD_SYSENTER : 0u) |
 	       (e->cpuid_traps ? 0u : SINK_GUARD_CPUID);
 }

@@ -21,14 +21,16 @@ struct sink_op {
  * Instructions that need a guard on some hosts only. SYSCALL (of 32-bit code), SYSENTER:
  * the engine cannot tell where they happened, and the host may fail them by itself.
  * CPUID: the host does it and shows its own processor.
+ * VMCALL: VMCALL or VMMCALL is answered by whoever runs the host. INTN: INT 10h to 1Fh are
+ * passed over.
  * And what some engines spare: OWN_SEGMENTS, LSL and loads of FS and GS meet the guest's own
  * descriptors; NOTHING, the user-sensitive instructions that programs use trap by themselves, or
- * answer as the guest's processor does (CPUID as it does in 64-bit code): only --strict has
- * something to look for, the system's tables and descriptors. CANNOT: there are no guards, and
- * pages that need one are interpreted.
+ * answer as the guest's processor does (CPUID as it does in 64-bit code), but VMCALL and INTN:
+ * else only --strict has something to look for, the system's tables and descriptors. CANNOT:
+ * there are no guards, and pages that need one are interpreted.
  */
 enum { SINK_GUARD_SYSCALL = 1, SINK_GUARD_SYSENTER = 2, SINK_GUARD_CPUID = 4, SINK_GUARD_NOTHING = 8,
-       SINK_OWN_SEGMENTS = 16, SINK_GUARD_CANNOT = 32 };
+       SINK_OWN_SEGMENTS = 16, SINK_GUARD_CANNOT = 32, SINK_GUARD_VMCALL = 64, SINK_GUARD_INTN = 128 };
 
 struct space;	/* the engine's side of one guest address space */
 

@@ -176,17 +176,18 @@ static bool flips_too_often(const struct page *p, const struct walk *w)
 bool exec_allow(struct shadow *s, struct root *r, gva_t gva, const struct walk *w, uint32_t page)
 {
 	struct page *p = &s->pages[page];
+	unsigned guards_max = s->sides[r->key.sink].guards_max;
 
 	if (flips_too_often(p, w))
 		return false;
 	exec_scan(s, r, page);
-	if (p->scan.hard > s->guards_max || is_joint(s, r, gva, page)) {
+	if (p->scan.hard > guards_max || is_joint(s, r, gva, page)) {
 		s->counts.pages_refused++;
 		return false;
 	}
 	exec_unguard(r, gva);
 	p->ran = true;
-	return !(p->scan.hard + p->scan.soft) || !s->guards_max || guards_reserve(s, r, gva, page);
+	return !(p->scan.hard + p->scan.soft) || !guards_max || guards_reserve(s, r, gva, page);
 }
 
 /* The page is about to be written, or was: it must not run as it was scanned. */
@@ -212,7 +213,7 @@ int exec_guards_apply(struct shadow *s, struct root *r)
 			at[n++] = g->gva + g->at[k];
 	}
 	s->counts.guards += n;
-	return s->sink.guard(s->sink.engine, r->space, at, n);
+	return root_sink(s, r)->guard(root_sink(s, r)->engine, r->space, at, n);
 }
 
 /*
@@ -235,7 +236,7 @@ unsigned page_prot(struct shadow *s, struct root *r, gva_t gva, const struct wal
 		exec_scan(s, r, page);
 	/* Code that ran in another process is likely to run in this one, too. */
 	if (s->scan_ahead && !g && p->ran && w->exec && scan_valid(s, r, page) && p->scan.hard &&
-	    p->scan.hard <= s->guards_max && p->scan.hard <= guards_free(r) && guarded_slot(r) &&
+	    p->scan.hard <= s->sides[r->key.sink].guards_max && p->scan.hard <= guards_free(r) && guarded_slot(r) &&
 	    guards_reserve(s, r, gva, page))
 		g = guarded_find(r, gva);
 	if (w->exec && scan_valid(s, r, page) && !flips_too_often(p, w) && (p->scan.hard == 0 || g) &&

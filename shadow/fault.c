@@ -36,13 +36,14 @@ static void abandon(struct shadow *s, struct root *r)
  */
 static bool engine_placed(struct shadow *s, struct root *r)
 {
+	const struct sink *sink = root_sink(s, r);
 	uint64_t size;
 	struct walk w;
 
-	if (!s->sink.home || !(s->m->cpu->efer & EFER_LMA))
+	if (!sink->home || !(s->m->cpu->efer & EFER_LMA))
 		return true;
 	for (unsigned i = 0; i < MOVES_MAX; i++) {
-		gva_t home = s->sink.home(s->sink.engine, r->space, &size);
+		gva_t home = sink->home(sink->engine, r->space, &size);
 		bool wanted = false;
 
 		for (gva_t at = home; at < home + size; at += PAGE_SIZE)
@@ -50,7 +51,7 @@ static bool engine_placed(struct shadow *s, struct root *r)
 		if (!wanted)
 			return true;
 		s->counts.moves++;
-		s->sink.move(s->sink.engine, r->space);
+		sink->move(sink->engine, r->space);
 		r->all_stale = true;
 	}
 	return false;
@@ -199,7 +200,8 @@ enum shadow_answer shadow_fault(struct shadow *s, gva_t gva, gva_t rip, int *err
 	}
 	off = memory_offset(&s->m->mem, w.gpa);
 	s->counts.device_faults += off < 0;
-	if (off < 0 || at < s->sink.floor(s->sink.engine) || at >= s->sink.ceiling(s->sink.engine) ||
+	if (off < 0 || at < root_sink(s, r)->floor(root_sink(s, r)->engine) ||
+	    at >= root_sink(s, r)->ceiling(root_sink(s, r)->engine) ||
 	    repeats(s, at, rip))
 		return SHADOW_INTERPRET;
 

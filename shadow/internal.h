@@ -25,6 +25,7 @@
 #define SPILLED_MAX	64
 #define BATCH_SIZE	256
 #define GUARDS		4
+#define SIDES		2
 #define CHUNKS_MAX	2048	/* of a root: 16 MiB of the monitor's memory */
 #define PTE_ADDR	0xffffffffff000ull
 #define SEEN		8
@@ -55,7 +56,13 @@ struct guarded {
 	uint64_t stamp;
 };
 
-struct root_key { uint64_t cr3, cr4, efer, cr0, pdpte[4]; };
+/* sink: whose address space it is. */
+struct root_key { uint64_t cr3, cr4, efer, cr0, pdpte[4], sink; };
+
+struct side {
+	struct sink sink;
+	unsigned guards_max;		/* of one page */
+};
 
 struct root {
 	struct root_key key;
@@ -91,9 +98,9 @@ struct page {
 
 struct shadow {
 	struct machine *m;
-	struct sink sink;
-	unsigned guards_max;		/* of one page */
-	bool exact_engine;		/* SINK_GUARD_NOTHING */
+	struct side sides[SIDES];
+	unsigned nsides, side;		/* the one that is entered next */
+	bool exact_engine;		/* one of them: SINK_GUARD_NOTHING */
 	struct root *roots;
 	unsigned max_roots;
 	struct root *current;
@@ -162,6 +169,11 @@ void exec_unguard(struct root *r, gva_t gva);
 int exec_guards_apply(struct shadow *s, struct root *r);
 /* Permissions that this page may have, of those the guest's tables give. */
 unsigned page_prot(struct shadow *s, struct root *r, gva_t gva, const struct walk *w, uint32_t page);
+
+static inline const struct sink *root_sink(const struct shadow *s, const struct root *r)
+{
+	return &s->sides[r->key.sink].sink;
+}
 
 static inline gpa_t page_gpa(const struct shadow *s, uint32_t page)
 {

@@ -159,7 +159,7 @@ int map_flush(struct shadow *s, struct root *r)
 		return 0;
 	s->counts.sink_calls++;
 	s->counts.sink_ops += s->nbatch;
-	err = s->sink.apply(s->sink.engine, r->space, s->batch, s->nbatch);
+	err = root_sink(s, r)->apply(root_sink(s, r)->engine, r->space, s->batch, s->nbatch);
 	s->nbatch = 0;
 	if (err != -ENOMEM)
 		return err;
@@ -239,5 +239,5 @@ int root_clear(struct shadow *s, struct root *r)
 	memset(r->guarded, 0, sizeof(r->guarded));
 	track_forget(s, r);
 	s->nbatch = 0;
-	return s->sink.space_clear(s->sink.engine, r->space);
+	return root_sink(s, r)->space_clear(root_sink(s, r)->engine, r->space);
 }

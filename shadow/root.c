@@ -16,9 +16,10 @@
 /* Mappings left to the stub's own pages, and to what one batch may add before it merges. */
 #define MAP_RESERVE	(2 * BATCH_SIZE + 64)
 
-static void key_of(const struct cpu *c, struct root_key *k)
+static void key_of(const struct cpu *c, unsigned side, struct root_key *k)
 {
 	memset(k, 0, sizeof(*k));
+	k->sink = side;
 	k->cr0 = c->cr0 & CR0_PG;
 	if (!k->cr0)
 		return;
@@ -65,12 +66,19 @@ static struct root *root_victim(struct shadow *s)
 	return best;
 }
 
+static void space_end(struct shadow *s, struct root *r)
+{
+	root_sink(s, r)->space_destroy(root_sink(s, r)->engine, r->space);
+	r->space = NULL;
+	r->stamp = 0;
+}
+
 struct root *root_get(struct shadow *s, int *err)
 {
 	struct root_key key;
 	struct root *r;
 
-	key_of(s->m->cpu, &key);
+	key_of(s->m->cpu, s->side, &key);
 	for (unsigned i = 0; i < s->max_roots; i++) {
 		r = &s->roots[i];
 		if (r->stamp && memcmp(&r->key, &key, sizeof(key)) == 0)
@@ -81,8 +89,13 @@ struct root *root_get(struct shadow *s, int *err)
 		*err = root_clear(s, r);
 		if (*err)
 			return NULL;
-	} else {
-		r->space = s->sink.space_create(s->sink.engine, err);
+		if (r->key.sink != key.sink)
+			space_end(s, r);
+	}
+	if (!r->space) {
+		const struct sink *sink = &s->sides[key.sink].sink;
+
+		r->space = sink->space_create(sink->engine, err);
 		if (!r->space)
 			return NULL;
 	}
@@ -115,8 +128,12 @@ static unsigned scan_classes(const struct sink *sink, const struct machine *m)
 	unsigned needs = sink->needs_guard(sink->engine), classes = SCAN_DEFAULT;
 	unsigned strict = m->config && m->config->strict ? SCAN_STRICT : 0;
 
+	if (!(needs & SINK_GUARD_VMCALL))
+		classes &= ~(unsigned)SCAN_VMCALL;
+	if (!(needs & SINK_GUARD_INTN))
+		classes &= ~(unsigned)SCAN_INTN;
 	if (needs & SINK_GUARD_NOTHING)
-		return strict ? strict | SCAN_LSL : 0;
+		return (classes & (SCAN_VMCALL | SCAN_INTN)) | (strict ? strict | SCAN_LSL : 0);
 	if (needs & SINK_OWN_SEGMENTS)
 		classes &= ~(unsigned)(SCAN_LSL | SCAN_FSGS);
 	if (!(needs & SINK_GUARD_SYSCALL))
@@ -128,6 +145,42 @@ static unsigned scan_classes(const struct sink *sink, const struct machine *m)
 	return classes | strict;
 }
 
+/* The scanner's findings are kept for all engines, so it looks for what any of them needs. */
+unsigned shadow_add_sink(struct shadow *s, const struct sink *sink)
+{
+	unsigned needs = sink->needs_guard(sink->engine);
+
+	bug_on(s->nsides == SIDES);
+	s->sides[s->nsides] = (struct side){ .sink = *sink, .guards_max = needs & SINK_GUARD_CANNOT ? 0 : SCAN_MAX };
+	s->exact_engine |= !!(needs & SINK_GUARD_NOTHING);
+	s->scan.classes |= scan_classes(sink, s->m);
+	if (s->nsides)
+		shadow_flush(s);
+	return s->nsides++;
+}
+
+void shadow_choose(struct shadow *s, unsigned side)
+{
+	bug_on(side >= s->nsides);
+	s->side = side;
+}
+
+void shadow_drop_spaces(struct shadow *s, unsigned side)
+{
+	for (unsigned i = 0; i < s->max_roots; i++) {
+		struct root *r = &s->roots[i];
+
+		if (!r->space || r->key.sink != side)
+			continue;
+		root_clear(s, r);
+		space_end(s, r);
+		if (s->current == r)
+			s->current = NULL;
+	}
+	s->nbatch = 0;
+	s->failed = 0;
+}
+
 int shadow_create(struct shadow **out, struct machine *m, const struct sink *sink, unsigned max_roots)
 {
 	struct shadow *s = calloc(1, sizeof(*s));
@@ -135,12 +188,8 @@ int shadow_create(struct shadow **out, struct machine *m, const struct sink *sin
 	if (!s)
 		return -ENOMEM;
 	s->m = m;
-	s->sink = *sink;
 	s->max_roots = max_roots;
 	s->max_runs = map_limit();
-	s->scan.classes = scan_classes(sink, m);
-	s->exact_engine = sink->needs_guard(sink->engine) & SINK_GUARD_NOTHING;
-	s->guards_max = sink->needs_guard(sink->engine) & SINK_GUARD_CANNOT ? 0 : SCAN_MAX;
 	s->npages = (m->mem.low_size + m->mem.high_size) >> PAGE_SHIFT;
 	s->roots = calloc(max_roots, sizeof(*s->roots));
 	s->pages = calloc(s->npages, sizeof(*s->pages));
@@ -150,6 +199,7 @@ int shadow_create(struct shadow **out, struct machine *m, const struct sink *sin
 		free(s);
 		return -ENOMEM;
 	}
+	shadow_add_sink(s, sink);
 	memory_add_listener(&m->mem, &(struct memory_listener){
 		.protect = shadow_protect, .stored = shadow_stored, .self = s });
 	*out = s;
@@ -183,7 +233,7 @@ void shadow_destroy(struct shadow *s)
 	for (unsigned i = 0; i < s->max_roots; i++)
 		if (s->roots[i].space) {
 			root_clear(s, &s->roots[i]);
-			s->sink.space_destroy(s->sink.engine, s->roots[i].space);
+			space_end(s, &s->roots[i]);
 		}
 	free(s->roots);
 	free(s->pages);

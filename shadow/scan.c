@@ -44,6 +44,8 @@ static unsigned one_byte_match(const uint8_t *p, unsigned classes)
 		return host_code_selector(p + 3) ? 5 : host_code_selector(p + 5) ? 7 : 0;
 	case 0x8c:
 		return (classes & SCAN_STRICT) || ((classes & SCAN_FSGS) && p[1] >= 0xc0) ? 2 : 0;
+	case 0xcd:
+		return (classes & SCAN_INTN) && (p[1] & 0xf0) == 0x10 ? 2 : 0;
 	case 0x06: case 0x0e: case 0x16: case 0x1e:
 		return classes & SCAN_STRICT ? 1 : 0;
 	}
@@ -197,7 +199,7 @@ bool scan_joint(const uint8_t *page, const uint8_t *next, const struct scan_how 
 /* Which of 16 bytes can begin a pattern of the default set. */
 static unsigned interesting(const uint8_t *p)
 {
-	static const uint8_t firsts[] = { 0x0f, 0x8c, 0x8e, 0x9a, 0xea };
+	static const uint8_t firsts[] = { 0x0f, 0x8c, 0x8e, 0x9a, 0xcd, 0xea };
 	__m128i x = _mm_loadu_si128((const __m128i *)p), hit = _mm_setzero_si128();
 
 	for (size_t i = 0; i < sizeof(firsts); i++)

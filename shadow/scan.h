@@ -15,7 +15,9 @@ enum scan_class {
 	SCAN_SYSCALL = 256,	/* in 32-bit code, and where the engine loses it */
 	SCAN_SYSENTER = 512,	/* where the engine loses it */
 	SCAN_XSAVE = 1024,
-	SCAN_DEFAULT = 63 | SCAN_XSAVE | SCAN_SYSCALL | SCAN_SYSENTER,
+	SCAN_VMCALL = 2048,	/* where a monitor below the host answers user code */
+	SCAN_INTN = 4096,	/* INT 10h to 1Fh, where the engine passes over some */
+	SCAN_DEFAULT = 63 | SCAN_XSAVE | SCAN_VMCALL | SCAN_INTN | SCAN_SYSCALL | SCAN_SYSENTER,
 };
 
 #define SCAN_MAX	4	/* breakpoints of a processor */

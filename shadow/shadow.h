@@ -22,6 +22,13 @@ void shadow_destroy(struct shadow *s);
 /* Lets the scanner tell instructions from bytes inside them (scan.h). */
 typedef unsigned insn_length_fn(void *arg, const uint8_t *p, unsigned avail, bool code64);
 void shadow_set_decoder(struct shadow *s, insn_length_fn *length, void *arg);
+/* Another engine's side beside the first, which is number 0; its number. Everything is
+ * forgotten, since the scanner may have more to look for. */
+unsigned shadow_add_sink(struct shadow *s, const struct sink *sink);
+/* Whose address spaces shadow_enter() gives from now on: each engine has its own. */
+void shadow_choose(struct shadow *s, unsigned side);
+/* Forget the address spaces of an engine that has failed. */
+void shadow_drop_spaces(struct shadow *s, unsigned side);
 /* Forget every root (after a reset or restore). */
 void shadow_flush(struct shadow *s);
 

@@ -219,7 +219,9 @@ int revalidate(struct shadow *s, struct root *r, gva_t gva, bool prefill)
 	uint32_t page = (uint32_t)(off >> PAGE_SHIFT);
 
 	if (!(e && e->prot)) {
-		if (gva < s->sink.floor(s->sink.engine) || gva >= s->sink.ceiling(s->sink.engine) ||
+		const struct sink *sink = root_sink(s, r);
+
+		if (gva < sink->floor(sink->engine) || gva >= sink->ceiling(sink->engine) ||
 		    r->runs + 2 > s->max_runs || r->nchunks == CHUNKS_MAX)
 			return 0;
 		s->counts.prefilled++;

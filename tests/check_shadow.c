@@ -317,7 +317,7 @@ END_TEST
 START_TEST(test_guards_only_where_needed)
 {
 	struct shadow *asked = shadow;
-	struct sink sink = asked->sink;
+	struct sink sink = asked->sides[0].sink;
 
 	two_level(0);
 	for (unsigned i = 0; i < 2; i++)
@@ -336,6 +336,43 @@ START_TEST(test_guards_only_where_needed)
 	shadow_destroy(shadow);
 	shadow = asked;
 	mock_needs = SINK_GUARD_SYSCALL | SINK_GUARD_SYSENTER | SINK_GUARD_CPUID;
+}
+END_TEST
+
+/* Two engines: address spaces of their own, page states in common. */
+START_TEST(test_two_engines)
+{
+	struct space *first, *second;
+	unsigned side;
+
+	two_level(0);
+	put(PT(1), 0, DATA(0) | RW);
+	put(PT(1), 1, DATA(1) | RW);
+	side = shadow_add_sink(shadow, &shadow->sides[0].sink);
+	ck_assert_int_eq(user_access(AT(0), ACC_WRITE), SHADOW_RETRY);
+	first = enter();
+	shadow_choose(shadow, side);
+	second = enter();
+	ck_assert(second != first && !allows(second, AT(0), ACC_READ));
+	ck_assert_int_eq(user_access(AT(0), ACC_WRITE), SHADOW_RETRY);
+	ck_assert(allows(enter(), AT(0), ACC_WRITE) && allows(first, AT(0), ACC_WRITE));
+	/* Code that the second may run the first may not write. */
+	ck_assert_int_eq(user_access(AT(0), ACC_EXEC), SHADOW_RETRY);
+	ck_assert(allows(enter(), AT(0), ACC_EXEC));
+	shadow_choose(shadow, 0);
+	ck_assert(enter() == first && !allows(first, AT(0), ACC_WRITE));
+	ck_assert_int_eq(user_access(AT(0), ACC_WRITE), SHADOW_RETRY);
+	shadow_choose(shadow, side);
+	ck_assert(enter() == second && !allows(second, AT(0), ACC_EXEC));
+	/* An entry that goes, goes from both. */
+	put(PT(1), 0, 0);
+	ck_assert(!allows(enter(), AT(0), ACC_READ));
+	shadow_choose(shadow, 0);
+	ck_assert(!allows(enter(), AT(0), ACC_READ));
+	/* One fails: the other has all it had. */
+	ck_assert_int_eq(user_access(AT(1), ACC_WRITE), SHADOW_RETRY);
+	shadow_drop_spaces(shadow, side);
+	ck_assert(!second->live && enter() == first && allows(first, AT(1), ACC_WRITE));
 }
 END_TEST
 
@@ -576,6 +613,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, set_up, machine_tear_down);
 	tcase_add_test(t, test_fed);
+	tcase_add_test(t, test_two_engines);
 	tcase_add_test(t, test_engine_moves);
 	tcase_add_test(t, test_switch_is_free);
 	tcase_add_test(t, test_data_becomes_table);

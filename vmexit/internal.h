@@ -14,12 +14,31 @@
 #include "vmexit/burst.h"
 #include "vmexit/vmm.h"
 
+/* What a direct engine is chosen for. */
+enum code { CODE_64, CODE_NARROW, CODES };
+
+/* A direct engine that is open. */
+struct served {
+	const struct direct_engine *e;
+	void *self;
+	unsigned side;			/* its number in the shadow */
+	bool failed;			/* closed at the end: somebody may be kicking it */
+	uint64_t runs;
+	int64_t floor[DEXIT_KINDS];	/* the cheapest run that ended this way, ns */
+	double crossing_us[CODES];	/* 0: not measured, or it does not run such code */
+};
+
 struct vmm {
 	struct machine *m;
 	struct interp *interp;
-	const struct direct_engine *engine;	/* NULL: interpretation only */
+	const struct direct_engine *engine;	/* that of the code at hand; NULL: interpretation only */
 	void *direct;
 	struct shadow *shadow;
+	struct served served[2];
+	unsigned nserved;
+	struct served *_Atomic running;	/* whom a kick is for */
+	struct served *for_code[CODES];
+	bool measured;
 	struct bursts bursts;
 	uint64_t burst_rip;		/* where the burst began that is running, */
 	int64_t burst_began;		/* user instructions interpreted until then, */
@@ -38,7 +57,6 @@ struct vmm {
 	/* The account. */
 	int64_t started, ns_interp, ns_run, ns_idle;
 	int64_t ns_crossing;
-	int64_t floor[DEXIT_KINDS];	/* the cheapest run that ended this way, ns */
 	uint64_t crossings, reasons[DEXIT_KINDS], refusals[GATE_REASONS];
 	uint64_t guards_hit;
 	struct lockstep_counts lockstep;
@@ -68,6 +86,18 @@ static inline int64_t vmm_account(struct vmm *vmm, int64_t *floor, int64_t took)
 
 /* vmm.c */
 void vmm_take_requests(struct machine *m);
+/* engine.c: the direct engines and which of them runs what. -errno and why. */
+int engines_open(struct vmm *vmm, char why[static 128]);
+void engines_close(struct vmm *vmm);
+/* Once, before the guest runs: which is cheaper for which code. */
+void engines_measure(struct vmm *vmm);
+/* Sets vmm->engine for the user code that the vCPU is at. False: there is none (left). */
+bool engine_choose(struct vmm *vmm);
+/* That one cannot run this state: is there one that can? It is vmm->engine then. */
+bool engine_other(struct vmm *vmm);
+/* It failed (err, reported here). True: the run goes on without it. */
+bool engine_failed(struct vmm *vmm, int err, bool lost);
+void engines_stats(struct vmm *vmm, struct stats *out);
 /* full.c: the engine that needs no interpreter; the loop ends with m->power. */
 int full_create(struct vmm *vmm, char why[static 128]);
 void full_loop(struct vmm *vmm);

@@ -51,6 +51,7 @@ static bool step_direct(struct vmm *vmm, gva_t rip, enum lockstep_direct *ended)
 			break;
 		vmm->engine->step(vmm->direct, space, vmm->m->cpu, &x);
 		vmm->crossings++;
+		vmm->running->runs++;
 		vmm->reasons[x.kind]++;
 		vmm->lockstep.vectors = x.kind == DEXIT_TRAP ? x.vectors : 0;
 		switch (x.kind) {
@@ -74,7 +75,8 @@ static bool step_direct(struct vmm *vmm, gva_t rip, enum lockstep_direct *ended)
 			case SHADOW_INTERPRET:
 				return false;
 			case SHADOW_HOST:
-				vmm->m->power = POWER_HOST_FAILURE;
+				if (!engine_failed(vmm, err, false))
+					vmm->m->power = POWER_HOST_FAILURE;
 				return false;
 			}
 			return false;
@@ -85,12 +87,13 @@ static bool step_direct(struct vmm *vmm, gva_t rip, enum lockstep_direct *ended)
 			return false;
 		case DEXIT_SEGMENT:
 			return false;
-		case DEXIT_HOST:
-			vmm->m->power = POWER_HOST_FAILURE;
+		case DEXIT_HOST:	/* what it made of the state is thrown away */
+			if (!engine_failed(vmm, x.err, false))
+				vmm->m->power = POWER_HOST_FAILURE;
 			return false;
 		}
 	}
-	if (err)
+	if (err && !engine_failed(vmm, err, false))
 		vmm->m->power = POWER_HOST_FAILURE;
 	return false;
 }

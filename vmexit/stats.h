@@ -16,7 +16,7 @@ struct stats_count {
 
 struct stats {
 	const char *engine;		/* what was asked for: hybrid, interp, full */
-	const char *direct;		/* the direct engine that served, or NULL */
+	const char *direct;		/* the direct engines that served, or NULL */
 
 	struct { double total, interpreter, direct, crossing, idle; } seconds;
 	/* Retired by the interpreter, by the privilege they ran at. */
@@ -24,6 +24,7 @@ struct stats {
 
 	uint64_t crossings;		/* entries into the direct engine */
 	struct stats_count by_reason[16];	/* what ended them */
+	struct stats_count by_engine[4];	/* the engine that was entered */
 	struct stats_count gate_refusals[32];
 
 	struct {

@@ -34,6 +34,12 @@ static gva_t linear_rip(const struct cpu *c)
 	return cpu_code64(c) ? c->rip : (uint32_t)(c->rip + c->seg[SEG_CS].base);
 }
 
+static void failed(struct vmm *vmm, int err, bool lost)
+{
+	if (!engine_failed(vmm, err, lost))
+		vmm->m->power = POWER_HOST_FAILURE;
+}
+
 static enum next resolve_fault(struct vmm *vmm, gva_t gva)
 {
 	int err = 0;
@@ -47,7 +53,7 @@ static enum next resolve_fault(struct vmm *vmm, gva_t gva)
 		interpret(vmm, vmm->bursts.price, RUN_UNTIL_KERNEL);
 		return NEXT_AGAIN;
 	case SHADOW_HOST:
-		vmm->m->power = POWER_HOST_FAILURE;
+		failed(vmm, err, false);
 		return NEXT_LEAVE;
 	}
 	return NEXT_LEAVE;
@@ -86,7 +92,7 @@ static enum next classify(struct vmm *vmm, const struct direct_exit *x)
 	case DEXIT_KICK:
 		return NEXT_LEAVE;
 	case DEXIT_HOST:
-		vmm->m->power = POWER_HOST_FAILURE;
+		failed(vmm, x->err, x->lost);
 		return NEXT_LEAVE;
 	}
 	return NEXT_LEAVE;
@@ -112,6 +118,8 @@ static bool admitted(struct vmm *vmm)
 {
 	enum gate_reason why = gate_refuses(vmm->m, vmm->engine, vmm->direct, vmm->m->config->strict);
 
+	if (why == GATE_SEGMENT && engine_other(vmm))
+		why = gate_refuses(vmm->m, vmm->engine, vmm->direct, vmm->m->config->strict);
 	if (why == GATE_OK)
 		return true;
 	vmm->refusals[why]++;
@@ -134,7 +142,7 @@ static bool direct_burst(struct vmm *vmm, int64_t *useful)
 	bool ran = false;
 
 	*useful = 0;
-	while (!outside_wants(vmm) && admitted(vmm)) {
+	while (engine_choose(vmm) && !outside_wants(vmm) && admitted(vmm)) {
 		int err = 0;
 		struct space *space = shadow_enter(vmm->shadow, &err);
 
@@ -143,14 +151,15 @@ static bool direct_burst(struct vmm *vmm, int64_t *useful)
 			break;
 		}
 		if (!space) {
-			vmm->m->power = POWER_HOST_FAILURE;
+			failed(vmm, err, false);
 			return true;
 		}
 		preempt_arm(vmm);
 		int64_t before = host_now();
 
+		vmm->running->runs++;
 		vmm->engine->run(vmm->direct, space, vmm->m->cpu, &x);
-		*useful += vmm_account(vmm, &vmm->floor[x.kind], host_now() - before);
+		*useful += vmm_account(vmm, &vmm->running->floor[x.kind], host_now() - before);
 		ran = true;
 		if (classify(vmm, &x) == NEXT_LEAVE)
 			break;
@@ -176,7 +185,7 @@ static void price_update(struct vmm *vmm)
 /* Every instruction that the gate admits, on both engines. */
 void vmm_lockstep_steps(struct vmm *vmm, int64_t n)
 {
-	for (int64_t i = 0; i < n && !outside_wants(vmm); i++)
+	for (int64_t i = 0; i < n && engine_choose(vmm) && !outside_wants(vmm); i++)
 		if (admitted(vmm))
 			lockstep_one(vmm);
 		else if (!outside_wants(vmm))

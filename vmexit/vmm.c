@@ -13,7 +13,6 @@
 
 /* Instructions between two looks at the clock: some 50 us. */
 #define SLICE		20000
-#define SHADOW_ROOTS	24
 
 /* --- The loop ------------------------------------------------------------------ */
 
@@ -47,12 +46,13 @@ static int64_t slice_length(struct vmm *vmm, int64_t next_ns)
 enum power vmm_run(struct vmm *vmm)
 {
 	struct machine *m = vmm->m;
-	bool lockstep = vmm->engine && m->config->lockstep;
-	unsigned how = lockstep ? RUN_UNTIL_USER : vmm->engine ? RUN_BURSTS : 0;
+	bool lockstep = m->config->lockstep;
 
 	vmm->started = host_now();
 	if (vmm->full)
 		full_loop(vmm);
+	else
+		engines_measure(vmm);
 	while (m->power == POWER_ON) {
 		vmm_take_requests(m);
 		if (m->power != POWER_ON)
@@ -68,11 +68,13 @@ enum power vmm_run(struct vmm *vmm)
 				wait_idle(vmm);
 			continue;
 		}
-		if (lockstep && m->cpu->cpl == 3 && !m->intr && !m->cpu->halted) {
+		if (lockstep && vmm->engine && m->cpu->cpl == 3 && !m->intr && !m->cpu->halted) {
 			vmm_lockstep_steps(vmm, slice_length(vmm, next));
 			continue;
 		}
-		enum interp_stop why = interp_run(vmm->interp, slice_length(vmm, next), how);
+		bool hybrid = vmm->engine;
+		enum interp_stop why = interp_run(vmm->interp, slice_length(vmm, next),
+						  !hybrid ? 0 : lockstep ? RUN_UNTIL_USER : RUN_BURSTS);
 
 		vmm->ns_interp += host_now() - before;
 		if (why == ISTOP_USER && !lockstep)
@@ -83,74 +85,6 @@ enum power vmm_run(struct vmm *vmm)
 
 /* --- Making and breaking -------------------------------------------------------- */
 
-/* whole: only if it runs every kind of user code. */
-static int open_engine(struct vmm *vmm, const struct direct_engine *e, bool whole, char why[static 128])
-{
-	struct sink sink;
-	int err = e->open(&vmm->direct, vmm->m, why);
-
-	if (err)
-		return err;
-	if (whole && e->complete) {
-		const char *lacks = e->complete(vmm->direct);
-
-		if (lacks) {
-			snprintf(why, 128, "%s", lacks);
-			e->close(vmm->direct);
-			return -ENOTSUP;
-		}
-	}
-	sink = e->sink(vmm->direct);
-	err = shadow_create(&vmm->shadow, vmm->m, &sink, SHADOW_ROOTS);
-	if (err) {
-		e->close(vmm->direct);
-		snprintf(why, 128, "shadow page tables: %s", strerror(-err));
-		return err;
-	}
-	shadow_set_decoder(vmm->shadow, interp_insn_length, vmm->interp);
-	vmm->engine = e;
-	user_watch(vmm);
-	return 0;
-}
-
-/* --verbose: what auto chose and why; what KVM lacks is asked only for that. */
-static void tell_choice(struct vmm *vmm)
-{
-	char why[128] = "";
-	void *kvm;
-
-	if (vmm->engine == &direct_kvm) {
-		fprintf(stderr, "hemi: direct engine: kvm, since ring3 is not to be had\n");
-		return;
-	}
-	if (!direct_kvm.open(&kvm, vmm->m, why)) {
-		const char *lacks = direct_kvm.complete(kvm);
-
-		snprintf(why, sizeof(why), "%s%s", lacks ? "it does not serve " : "its crossings are not known to be cheaper",
-			 lacks ? lacks : "");
-		direct_kvm.close(kvm);
-	}
-	fprintf(stderr, "hemi: direct engine: ring3, which runs every kind of user code; not kvm: %s\n", why);
-}
-
-/* An engine asked for by name serves or is an error; auto takes ring3, which runs every kind
- * of user code, and without it a KVM that does so as well. */
-static int open_direct(struct vmm *vmm, char why[static 128])
-{
-	bool automatic = vmm->m->config->direct == DIRECT_AUTO;
-	char kvm_why[128];
-	int err;
-
-	if (vmm->m->config->direct == DIRECT_KVM)
-		return open_engine(vmm, &direct_kvm, false, why);
-	err = open_engine(vmm, &direct_ring3, false, why);
-	if (err && automatic && !open_engine(vmm, &direct_kvm, true, kvm_why))
-		err = 0;
-	if (!err && automatic && vmm->m->config->verbose)
-		tell_choice(vmm);
-	return err;
-}
-
 int vmm_create(struct vmm **out, struct machine *m, char why[static 128])
 {
 	struct vmm *vmm = calloc(1, sizeof(*vmm));
@@ -160,8 +94,6 @@ int vmm_create(struct vmm **out, struct machine *m, char why[static 128])
 		return -ENOMEM;
 	vmm->m = m;
 	vmm->wake = -1;
-	for (unsigned i = 0; i < DEXIT_KINDS; i++)
-		vmm->floor[i] = INT64_MAX / 2;
 	for (unsigned i = 0; i < FULL_EXITS; i++)
 		vmm->full_floor[i] = INT64_MAX / 2;
 	bursts_init(&vmm->bursts, m->config->gate);
@@ -173,7 +105,7 @@ int vmm_create(struct vmm **out, struct machine *m, char why[static 128])
 	}
 	m->clock.retired = interp_retired(vmm->interp);
 	if (m->config->engine == ENGINE_HYBRID)
-		err = open_direct(vmm, why);
+		err = engines_open(vmm, why);
 	else if (m->config->engine == ENGINE_FULL)
 		err = full_create(vmm, why);
 	if (!err && (err = wait_create(vmm)))
@@ -193,10 +125,7 @@ void vmm_destroy(struct vmm *vmm)
 	wait_destroy(vmm);
 	if (vmm->full)
 		full_close(vmm->full);
-	if (vmm->engine) {
-		shadow_destroy(vmm->shadow);
-		vmm->engine->close(vmm->direct);
-	}
+	engines_close(vmm);
 	interp_destroy(vmm->interp);
 	free(vmm);
 }
@@ -222,7 +151,7 @@ static void stats_direct(struct vmm *vmm, struct stats *out)
 	struct interp_counts did;
 	size_t n = 0;
 
-	out->direct = vmm->engine->name;
+	engines_stats(vmm, out);
 	out->crossings = vmm->crossings;
 	for (unsigned i = 0; i < DEXIT_KINDS; i++)
 		if (exit_names[i])
@@ -254,7 +183,6 @@ static void stats_direct(struct vmm *vmm, struct stats *out)
 	out->gate.too_early = vmm->bursts.early;
 	out->gate.too_late = vmm->bursts.late;
 	out->gate.lost = (double)vmm->bursts.lost_ns / 1e9;
-	vmm->engine->counts(vmm->direct, &out->stubs.live, &out->stubs.made);
 }
 
 static const char *const engine_names[] = {
@@ -279,7 +207,7 @@ void vmm_stats(struct vmm *vmm, struct stats *out)
 	out->interpreter.traces = t.built;
 	out->interpreter.decoded = t.decoded;
 	out->interpreter.flushes = t.flushed;
-	if (vmm->engine)
+	if (vmm->nserved)
 		stats_direct(vmm, out);
 	if (vmm->full)
 		full_stats(vmm, out);

@@ -20,8 +20,10 @@
 
 static void kick_direct(struct vmm *vmm)
 {
-	if (vmm->engine)
-		vmm->engine->kick(vmm->direct);
+	struct served *running = atomic_load(&vmm->running);
+
+	if (running)
+		running->e->kick(running->self);
 	if (vmm->full)
 		full_kick(vmm->full);
 }
@@ -59,7 +61,7 @@ int wait_create(struct vmm *vmm)
 		return -errno;
 	vmm->m->kick = kick;
 	vmm->m->kick_arg = vmm;
-	if (!vmm->engine && !vmm->full)
+	if (!vmm->nserved && !vmm->full)
 		return 0;
 	ev._sigev_un._tid = (pid_t)syscall(SYS_gettid);
 	if (sigaction(PREEMPT_SIGNAL, &sa, NULL) < 0 ||
