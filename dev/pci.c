@@ -93,8 +93,7 @@ void pci_window_io(struct pci_function *f, unsigned bar, uint8_t at, uint32_t si
 	f->bars[bar] = (struct pci_bar){ .size = size, .io = true, .at = at,
 					 .enable_at = enable_at, .enable_mask = enable_mask,
 					 .ops = ops, .dev = dev, .width = width };
-	/* A PC has 64 Ki ports: the upper half of the register is hardwired to 0. */
-	mask32(f->writable, at, 0xffff & ~(size - 1));
+	mask32(f->writable, at, ~(size - 1));	/* 32 bits: not all software knows 16 */
 	f->config[at] |= 1;
 	f->writable[enable_at] |= enable_mask;
 }
@@ -135,7 +134,7 @@ static void bus_remap(struct pci_bus *b)
 		if (!bar->size)
 			continue;
 		bar->base = pci_get32(f, bar->at) & ~(bar->size - 1);
-		bar->on = bar->base && bar_enabled(f, bar);
+		bar->on = bar->base && bar_enabled(f, bar) && (!bar->io || bar->base <= 0xffff);
 		if (!bar->io)
 			memory_move_range(bar->range, bar->base, bar->on);
 		else if (bar->on)

@@ -11,6 +11,7 @@
  * can be seen or can interrupt; after that nothing more interrupts before C is
  * read, which is what keeps a slow guest from being flooded.
  */
+#include "dev/disk.h"
 #include "dev/rtc_time.h"
 #include "dev/table.h"
 #include "machine/machine.h"
@@ -281,6 +282,18 @@ static void rtc_out(void *dev, uint16_t port, uint32_t val, unsigned size)
 	}
 }
 
+/* How the BIOS is to make up cylinders and heads, two bits a drive: 0 as they are, 1 by
+ * LBA. A disk has 16 heads and 63 sectors; the BIOS's calls reach 1,024 cylinders. */
+static uint8_t disk_translations(const struct machine *m)
+{
+	unsigned bits = 0;
+
+	for (unsigned i = 0; i < MACHINE_DISKS; i++)
+		if (m->disks[i] && disk_size(m->disks[i]) / 512 > 1024 * 16 * 63)
+			bits |= 1u << 2 * i;
+	return (uint8_t)bits;
+}
+
 /* Kinds of drives in the order of booting, where Bochs' BIOS and its heirs look: 1 floppy,
  * 2 disk, 3 CD; the first in 3d 3-0, the second in 3d 7-4, the third in 38 7-4. */
 static void cmos_boot_order(struct rtc *r)
@@ -298,7 +311,7 @@ static void cmos_boot_order(struct rtc *r)
  * What the BIOS finds. Sizes are little-endian and stop at 0xffff:
  *
  *   15-16 KiB below 640 K | 17-18, 30-31 KiB above 1 M | 34-35 64 KiB above 16 M
- *   5b-5d 64 KiB above 4 G | 3d, 38 boot order, see below
+ *   5b-5d 64 KiB above 4 G | 39 disk translations, 3d and 38 boot order: see above
  */
 static void cmos_fill(struct rtc *r)
 {
@@ -323,6 +336,7 @@ static void cmos_fill(struct rtc *r)
 	r->cmos[0x5b] = (uint8_t)high;
 	r->cmos[0x5c] = (uint8_t)(high >> 8);
 	r->cmos[0x5d] = (uint8_t)(high >> 16);
+	r->cmos[0x39] = disk_translations(r->m);
 	cmos_boot_order(r);
 	for (unsigned i = 0x10; i < 0x2e; i++)
 		sum += r->cmos[i];
