@@ -7,34 +7,30 @@
 #include "cli/command.h"
 #include "cli/options.h"
 
-/* "FILE[,format=raw][,readonly][,snapshot]". A name with commas is taken whole if there is
- * such a file. The text is cut where the name ends. */
+static bool take_word(const char *word, struct config_disk *out)
+{
+	out->readonly |= strcmp(word, "readonly") == 0;
+	out->snapshot |= strcmp(word, "snapshot") == 0;
+	return !strcmp(word, "readonly") || !strcmp(word, "snapshot") || !strcmp(word, "format=raw");
+}
+
+/* "FILE[,format=raw][,readonly][,snapshot]". The words are cut off from the end, so that a
+ * name may have commas. */
 static int parse_image(const char *option, char *text, struct config_disk *out)
 {
-	char *words = strchr(text, ',');
-	char **list;
-	int r = OPTIONS_RUN;
+	char *comma = NULL;
 
 	out->file = text;
-	if (!*text || words == text)
-		return usage_error("--%s=%s: no file is named", option, text);
-	if (!words || access(text, F_OK) == 0)
+	while (access(text, F_OK) && (comma = strrchr(text, ',')) && take_word(comma + 1, out))
+		*comma = '\0';
+	if (!*text || *text == ',')
+		return usage_error("--%s: no file is named", option);
+	if (!comma || access(text, F_OK) == 0)
 		return OPTIONS_RUN;
-	list = g_strsplit(words + 1, ",", -1);
-	for (unsigned i = 0; list[i] && r == OPTIONS_RUN; i++) {
-		if (strcmp(list[i], "readonly") == 0)
-			out->readonly = true;
-		else if (strcmp(list[i], "snapshot") == 0)
-			out->snapshot = true;
-		else if (g_str_has_prefix(list[i], "format=") && strcmp(list[i], "format=raw"))
-			r = usage_error("--%s=%s: only raw images are known", option, text);
-		else if (strcmp(list[i], "format=raw"))
-			r = usage_error("--%s=%s: '%s' is unknown; say format=raw, readonly or "
-					"snapshot", option, text, list[i]);
-	}
-	g_strfreev(list);
-	*words = '\0';
-	return r;
+	if (g_str_has_prefix(comma + 1, "format="))
+		return usage_error("--%s=%s: only raw images are known", option, text);
+	return usage_error("--%s=%s: '%s' is unknown; say format=raw, readonly or snapshot", option,
+			   text, comma + 1);
 }
 
 static int check_boot(const char *order)

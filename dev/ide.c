@@ -442,9 +442,11 @@ static void drive_save(struct ide_drive *d, struct state *s)
 static bool transfer_valid(const struct ide_drive *d)
 {
 	uint64_t size = d->disk ? disk_size(d->disk) : 0;
+	bool by_block = d->phase == PH_PIO_IN || d->phase == PH_PIO_OUT || d->phase == PH_PACKET;
 	uint64_t out = d->phase == PH_PIO_OUT || d->phase == PH_DMA_OUT ? d->filled : 0;
 
-	return d->pos <= d->end && d->end <= d->filled && d->filled <= BUFFER &&
+	return d->pos <= d->filled && d->end <= d->filled && d->filled <= BUFFER &&
+	       (!by_block || d->pos < d->end) && (d->phase != PH_PACKET || d->filled == 12) &&
 	       d->phase <= PH_DMA_OUT && d->at <= size && out <= size - d->at &&
 	       d->left <= size - d->at - out &&
 	       (d->phase == PH_NONE || (d->block && d->block <= BUFFER));
