@@ -51,6 +51,14 @@ static void rom_show(const struct legacy *l, uint8_t *to, unsigned page)
 		memset(to, 0xff, PAGE_SIZE);
 }
 
+static void page_flag(struct memory *m, gpa_t gpa, unsigned how)
+{
+	if (how == (PAM_READ | PAM_WRITE))
+		memory_clear_flags(m, gpa, PG_ROM);
+	else
+		memory_set_flags(m, gpa, PG_ROM);
+}
+
 static void page_turn(struct memory *m, unsigned page, unsigned how)
 {
 	struct legacy *l = m->legacy;
@@ -70,10 +78,7 @@ static void page_turn(struct memory *m, unsigned page, unsigned how)
 		}
 		memory_note_store(m, gpa, PAGE_SIZE);
 	}
-	if (how == (PAM_READ | PAM_WRITE))
-		memory_clear_flags(m, gpa, PG_ROM);
-	else
-		memory_set_flags(m, gpa, PG_ROM);
+	page_flag(m, gpa, how);
 }
 
 void legacy_pam(struct memory *m, gpa_t base, size_t size, unsigned how)
@@ -130,9 +135,10 @@ void legacy_restore(struct memory *m, struct state *s)
 		gpa_t gpa = LEGACY_ROM + ((gpa_t)i << PAGE_SHIFT);
 
 		l->how[i] &= PAM_READ | PAM_WRITE;
-		if (l->how[i] == (PAM_READ | PAM_WRITE))
-			memory_clear_flags(m, gpa, PG_ROM);
-		else
-			memory_set_flags(m, gpa, PG_ROM);
+		if (!(l->how[i] & PAM_READ) && memory_hva(m, gpa)) {
+			rom_show(l, memory_hva(m, gpa), i);
+			memory_note_store(m, gpa, PAGE_SIZE);
+		}
+		page_flag(m, gpa, l->how[i]);
 	}
 }

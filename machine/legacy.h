@@ -32,7 +32,7 @@ uint8_t *legacy_hidden(struct memory *m, gpa_t gpa);
 
 struct state;
 /* What RAM does not hold: the DRAM that reads do not see, and where that is. Restoring
- * leaves RAM as it is, since that is restored as reads saw it. */
+ * leaves DRAM that reads see as it is, since RAM is restored as reads saw it. */
 void legacy_save(const struct memory *m, struct state *s);
 void legacy_restore(struct memory *m, struct state *s);
 
