@@ -323,7 +323,7 @@ static void cmos_fill(struct rtc *r)
 
 	above_1m = above_1m > 0xffff ? 0xffff : above_1m;
 	above_16m = above_16m > 0xffff ? 0xffff : above_16m;
-	r->cmos[0x10] = r->m->floppies[0] ? FLOPPY_1440K << 4 : 0;
+	r->cmos[0x10] = r->m->floppies[0] ? FLOPPY_1440K << 4 : 0;	/* the drive */
 	r->cmos[0x14] = 0x02;		/* equipment: coprocessor, no monochrome display */
 	if (r->m->floppies[0])
 		r->cmos[0x14] |= 0x01;

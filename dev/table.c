@@ -15,7 +15,9 @@ const struct device_ops *const device_table[] = {
 	&i8042_device,		/* 0x60, 0x64		keyboard controller */
 	&uart_device,		/* 0x3f8-0x3ff		PC16550D: COM1 */
 	&port92_device,		/* 0x92			fast A20 and reset */
-	&post_device,		/* 0x80-0x8f, 0xf0-0xf1	POST code, DMA pages, FERR latch */
+	&post_device,		/* 0x80-0x8f, 0xf0-0xf1	POST code, spare page latches, FERR latch */
+	&isa_dma_device,	/* 0x00-0x0f, 0xc0-0xdf, 0x81-0x8f	two 8237A, pages */
+	&fdc_device,		/* 0x3f0-0x3f5, 0x3f7	82077, if a floppy drive has an image */
 	&debugport_device,	/* 0xe9			Bochs' debug console */
 	&debug_exit_device,	/* 0xf4			isa-debug-exit, if asked for */
 	&fw_cfg_device,		/* 0x510-0x51b		what the BIOS is told; after all of PCI */

@@ -28,6 +28,7 @@ enum power {
 struct chardev;	/* dev/chardev.h: the host side of a serial port */
 struct disk;	/* dev/disk.h: an image file */
 struct pci_bus;	/* dev/pci.h */
+struct isa_dma;	/* dev/isa_dma.h */
 
 /* Where media are: two on each IDE cable, then the floppy drives. */
 #define MACHINE_DISKS	4
@@ -54,7 +55,8 @@ struct machine {
 	bool disk_is_cd[MACHINE_DISKS];
 	struct disk *floppies[MACHINE_FLOPPIES];
 	int debugcon;			/* host file of the firmware's debug port, or -1 */
-	struct pci_bus *pci;		/* set by the host bridge, the first on the bus */
+	struct pci_bus *pci;		/* set by the bus, before devices that are on it */
+	struct isa_dma *isa_dma;	/* likewise */
 
 	enum power power;		/* vCPU thread only */
 	uint32_t debug_exit_code;

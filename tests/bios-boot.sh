@@ -4,7 +4,7 @@
 # bios-boot.sh MEDIUM LOADER ENGINE...: SeaBIOS starts a boot loader from a disk or a CD, that
 # loads a packaged kernel, and the kernel's own drivers find the machine by ACPI and PCI: it
 # mounts the medium that it came from, and writes to an ext4 file system on another disk,
-# which is looked at from here afterwards. Then it powers the machine off.
+# which is looked at from here afterwards; likewise a floppy. Then it powers the machine off.
 
 case ${1-} in
 -h | --help | '') echo "usage: bios-boot.sh disk|cdrom grub|isolinux ENGINE..."; exit 0 ;;
@@ -43,6 +43,9 @@ sync
 echo 3 >/proc/sys/vm/drop_caches
 sha256sum </target/copy
 umount /target && umount /source && echo unmounted
+sha256sum </dev/fd0
+echo written to the floppy | dd of=/dev/fd0 bs=18 seek=40000 conv=notrunc 2>/dev/null
+sync
 SCRIPT
 sh "$srcdir/guests/debian/mkinitrd.sh" amd64 "$work/initrd" "script=$work/script" $modules \
 	>"$work/why" 2>&1 || {
@@ -57,7 +60,7 @@ sh "$srcdir/guests/debian/mkiso.sh" "$loader" "$work/iso" "$kernel" "$work/initr
 mkdir "$work/files"
 echo "hello from the host" >"$work/files/greeting"
 sum=$(sha256sum <"$kernel")
-cat >"$work/expected" <<EXPECTED
+cat >"$work/begins" <<EXPECTED
 hemi: begin script
 hello from the host
 $sum
@@ -75,9 +78,15 @@ for engine; do
 	disk) set_medium="--disk $work/iso,snapshot" ;;
 	*) set_medium="--cdrom $work/iso" ;;
 	esac
+	head -c 1474560 /dev/urandom >"$work/floppy"
+	{
+		sed '/^hemi: end/,$d' "$work/begins"
+		sha256sum <"$work/floppy"
+		sed '/^hemi: end/,$!d' "$work/begins"
+	} >"$work/expected"
 	: >"$serial"
 	# Paths of ours have no spaces. shellcheck disable=SC2086
-	"$HEMI" run --bios "$bios" $set_medium --disk "$work/ext4" --boot dc --memory 512M \
+	"$HEMI" run --bios "$bios" $set_medium --disk "$work/ext4" --floppy "$work/floppy" --boot dc --memory 512M \
 		--engine "$engine" --debugcon "file:$work/debugcon" --serial "file:$serial" \
 		--no-reboot </dev/null >"$work/errors" 2>&1 &
 	machine=$!
@@ -88,6 +97,8 @@ for engine; do
 	diff -u "$work/expected" "$work/got" || fail "$medium, $loader, $engine: other output than expected"
 	[ "$(debugfs -R 'cat answer' "$work/ext4" 2>/dev/null)" = "written by the guest" ] ||
 		fail "the disk does not hold what the guest has written"
+	tail -c +720001 "$work/floppy" | head -c 22 | grep -q 'written to the floppy' ||
+		fail "the floppy does not hold what the guest has written"
 	debugfs -R "dump copy $work/copy" "$work/ext4" 2>/dev/null
 	cmp "$work/copy" "$kernel" || fail "the guest's copy differs"
 	[ "$before" = "$(sha256sum <"$work/iso")" ] || fail "the image has changed"

@@ -224,6 +224,26 @@ static void bus_master(void)
 	bus_out(m.bus, at, below(4) ? 9 : 1, 1);
 }
 
+/* A command with mostly sensible bytes, DMA set up or not, and its result. */
+static void floppy_command(void)
+{
+	static const uint8_t names[] = { 0x03, 0x04, 0x07, 0x08, 0x0f, 0x4a, 0x46, 0xe6, 0xc5, 0x45, 0x4d,
+		0x0e, 0x10, 0x12, 0x13, 0x14, 0x94 };
+
+	bus_out(m.bus, 0x3f2, below(8) ? 0x1c : value(), 1);
+	bus_out(m.bus, 0x3f7, below(8) ? 0 : value(), 1);
+	bus_out(m.bus, 0x0b, (below(2) ? 0x46 : 0x4a) | (below(4) ? 0 : below(4) << 4), 1);
+	for (unsigned i = 0; i < 4; i++)
+		bus_out(m.bus, (uint16_t)(4 + (i & 1)), value(), 1);
+	bus_out(m.bus, 0x81, value(), 1);
+	bus_out(m.bus, 0x0a, below(8) ? 2 : value(), 1);
+	bus_out(m.bus, 0x3f5, names[below(ARRAY_LEN(names))], 1);
+	for (unsigned i = 0; i < 8; i++)
+		bus_out(m.bus, 0x3f5, i == 0 ? below(8) : i == 4 ? 2 : below(4) ? below(3) : value(), 1);
+	for (unsigned i = 0; i < 7; i++)
+		bus_in(m.bus, 0x3f5, 1);
+}
+
 static void firmware_dma(void)
 {
 	uint8_t d[16];
@@ -283,7 +303,7 @@ static const struct {
 } deeds[] = {
 	{ "port", 30, any_port }, { "same port", 2, same_port }, { "memory", 20, any_memory },
 	{ "configuration", 8, configuration }, { "ata", 12, ata }, { "packet", 8, packet },
-	{ "data", 8, data }, { "bus master", 10, bus_master }, { "fw_cfg", 4, firmware_dma },
+	{ "data", 8, data }, { "bus master", 10, bus_master }, { "fw_cfg", 4, firmware_dma }, { "floppy", 6, floppy_command },
 	{ "shadowing", 4, shadowing }, { "time", 6, pass_time },
 };
 
