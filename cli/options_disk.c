@@ -11,7 +11,8 @@ static bool take_word(const char *word, struct config_disk *out)
 {
 	out->readonly |= strcmp(word, "readonly") == 0;
 	out->snapshot |= strcmp(word, "snapshot") == 0;
-	return !strcmp(word, "readonly") || !strcmp(word, "snapshot") || !strcmp(word, "format=raw");
+	return !strcmp(word, "readonly") || !strcmp(word, "snapshot") ||
+	       !strcmp(word, "format=raw");
 }
 
 /* "FILE[,format=raw][,readonly][,snapshot]". The words are cut off from the end, so that a

@@ -27,7 +27,7 @@ static uint64_t sectors_of(const struct ide_drive *d)
 	return disk_size(d->disk) / SECTOR;
 }
 
-/* --- Addresses ---------------------------------------------------------------------------- */
+/* --- Addresses ------------------------------------------------------------------- */
 
 /* False: a head or sector that the translation does not have. */
 static bool address_get(const struct ide_drive *d, unsigned flags, uint64_t *sector)
@@ -74,7 +74,7 @@ static uint32_t count_get(const struct ide_drive *d, unsigned flags)
 	return n ? n : flags & WIDE ? 65536 : 256;
 }
 
-/* --- Reading and writing ------------------------------------------------------------------- */
+/* --- Reading and writing --------------------------------------------------------- */
 
 static void medium_failed(struct ide_drive *d)
 {
@@ -158,7 +158,7 @@ void ata_continue(struct ide_drive *d)
 	ide_raise(d);
 }
 
-/* --- The other commands ---------------------------------------------------------------------- */
+/* --- The other commands ---------------------------------------------------------- */
 
 static void word(uint8_t *id, unsigned n, uint64_t val)
 {
@@ -351,7 +351,7 @@ static void c_power(struct ide_drive *d, unsigned flags)
 	ide_done(d);
 }
 
-/* --- The table --------------------------------------------------------------------------------- */
+/* --- The table ------------------------------------------------------------------- */
 
 static const struct ata_op ops[] = {
 	{ 0x10, 0x1f, c_nothing, 0 },			/* RECALIBRATE */

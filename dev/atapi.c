@@ -60,7 +60,7 @@ static uint32_t get_be(const uint8_t *from, unsigned size)
 	return val;
 }
 
-/* --- Ends and data ------------------------------------------------------------------------- */
+/* --- Ends and data --------------------------------------------------------------- */
 
 static void packet_done(struct ide_drive *d)
 {
@@ -152,7 +152,7 @@ static void read_blocks(struct ide_drive *d, uint32_t first, uint32_t count)
 		data_start(d);
 }
 
-/* --- Commands ------------------------------------------------------------------------------ */
+/* --- Commands -------------------------------------------------------------------- */
 
 static void p_nothing(struct ide_drive *d, const uint8_t *cdb)
 {
@@ -374,7 +374,8 @@ static void p_mode_sense(struct ide_drive *d, const uint8_t *cdb)
 	static const uint8_t pages[] = {
 		0x01, 6, 0, 5, 0, 0, 0, 0,
 		/* reads DVD-ROM; multi-session, mode 2; lock, eject, tray; 706 KB/s */
-		0x2a, 18, 0x08, 0, 0x60, 0, 0x29, 0, 0x02, 0xc2, 0, 0, 0x02, 0, 0x02, 0xc2, 0, 0, 0, 0,
+		0x2a, 18, 0x08, 0, 0x60, 0, 0x29, 0, 0x02, 0xc2, 0, 0, 0x02, 0, 0x02, 0xc2,
+		0, 0, 0, 0,
 	};
 	unsigned page = cdb[2] & 0x3f, header = cdb[0] == 0x5a ? 8 : 4, n = header;
 	uint8_t *b = memset(d->buffer, 0, 8);

@@ -40,7 +40,7 @@ static int fail(char why[static WHY_SIZE], int err, const char *fmt, ...)
 	return err;
 }
 
-/* --- Opening ------------------------------------------------------------------------- */
+/* --- Opening --------------------------------------------------------------------- */
 
 static int image_size(int fd, uint64_t *size)
 {
@@ -182,7 +182,7 @@ bool disk_readonly(const struct disk *d)
 	return d->readonly;
 }
 
-/* --- Reading and writing ---------------------------------------------------------------- */
+/* --- Reading and writing --------------------------------------------------------- */
 
 /* A file that has become shorter since it was opened reads as zeros there. */
 static int read_all(int fd, uint64_t off, uint8_t *to, size_t n)

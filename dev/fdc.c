@@ -81,7 +81,7 @@ static void fdc_line(struct fdc *f, bool irq)
 	irq_set(f->m, LINE, irq && f->dor & DOR_GATE);
 }
 
-/* --- Results ---------------------------------------------------------------------------------- */
+/* --- Results --------------------------------------------------------------------- */
 
 static void result(struct fdc *f, const uint8_t *bytes, unsigned n)
 {
@@ -107,7 +107,7 @@ static void data_end(struct fdc *f, uint8_t st0, uint8_t st1, const uint8_t chrn
 	fdc_line(f, true);
 }
 
-/* --- Reading and writing ----------------------------------------------------------------------- */
+/* --- Reading and writing --------------------------------------------------------- */
 
 static int sector_move(struct disk *d, uint64_t off, uint8_t *buf, bool write)
 {
@@ -213,7 +213,7 @@ static void c_read_id(struct fdc *f)
 		data_end(f, ST0_ABNORMAL, ST1_NO_ADDRESS, chrn);
 }
 
-/* --- The other commands --------------------------------------------------------------------------- */
+/* --- The other commands ---------------------------------------------------------- */
 
 static void seek(struct fdc *f, unsigned drive, uint8_t track, uint8_t head)
 {
@@ -221,7 +221,7 @@ static void seek(struct fdc *f, unsigned drive, uint8_t track, uint8_t head)
 
 	f->track[drive] = there && track < TRACKS ? track : f->track[drive];
 	f->changed[drive] &= !there;	/* a step with a disk in the drive */
-	seek_end(f, drive, there ? ST0_SEEK_END | head : ST0_SEEK_END | ST0_ABNORMAL | ST0_EQUIPMENT);
+	seek_end(f, drive, ST0_SEEK_END | (there ? head : ST0_ABNORMAL | ST0_EQUIPMENT));
 }
 
 static void c_seek(struct fdc *f)
@@ -340,7 +340,7 @@ static void command_byte(struct fdc *f, uint8_t val)
 	}
 }
 
-/* --- Ports ------------------------------------------------------------------------------------------ */
+/* --- Ports ----------------------------------------------------------------------- */
 
 /* Leaving reset, the controller polls all four drives, and each has changed its readiness. */
 static void reset_end(struct fdc *f)
@@ -452,7 +452,8 @@ static void fdc_save(void *dev, struct state *s)
 {
 	struct fdc *f = dev;
 	uint8_t b[] = { f->dor, f->rate, f->nin, f->nout, f->pos, f->polled, f->perpendicular,
-			f->locked, f->irq, f->changed[0], f->changed[1], f->changed[2], f->changed[3] };
+			f->locked, f->irq, f->changed[0], f->changed[1], f->changed[2],
+			f->changed[3] };
 
 	state_begin(s, fdc_device.name, FDC_VERSION);
 	state_put(s, b, sizeof(b));

@@ -52,7 +52,7 @@ struct fw_cfg {
 	uint64_t dma;
 };
 
-/* --- Contents ------------------------------------------------------------------------ */
+/* --- Contents -------------------------------------------------------------------- */
 
 static void le(uint8_t *at, uint64_t val, unsigned size)
 {
@@ -161,7 +161,7 @@ static int fill(struct fw_cfg *f)
 	return err;
 }
 
-/* --- Access -------------------------------------------------------------------------- */
+/* --- Access ---------------------------------------------------------------------- */
 
 static const struct item *current(const struct fw_cfg *f)
 {

@@ -26,7 +26,7 @@ static const struct { uint16_t command, control; uint8_t line; } places[2] = {
 	{ 0x1f0, 0x3f6, 14 }, { 0x170, 0x376, 15 },
 };
 
-/* --- Ends and interrupts --------------------------------------------------------------- */
+/* --- Ends and interrupts --------------------------------------------------------- */
 
 /* INTRQ is the selected drive's; nIEN lets go of the wire. */
 static void channel_line(struct ide_channel *c)
@@ -119,7 +119,7 @@ void ide_string(uint8_t *to, const char *text, unsigned size, bool swapped)
 		to[i ^ (swapped ? 1 : 0)] = i < n ? (uint8_t)text[i] : ' ';
 }
 
-/* --- The data register ------------------------------------------------------------------- */
+/* --- The data register ----------------------------------------------------------- */
 
 static bool in_phase(const struct ide_drive *d, bool write)
 {
@@ -161,7 +161,7 @@ static void data_write(struct ide_drive *d, uint32_t val, unsigned size)
 		block_moved(d);
 }
 
-/* --- The other registers ------------------------------------------------------------------ */
+/* --- The other registers --------------------------------------------------------- */
 
 static void reg_push(uint8_t reg[2], uint8_t val)
 {
@@ -259,7 +259,7 @@ static void control_write(struct ide_channel *c, uint8_t val)
 	channel_line(c);
 }
 
-/* --- Ports --------------------------------------------------------------------------------- */
+/* --- Ports ----------------------------------------------------------------------- */
 
 static struct ide_channel *channel_of(struct ide *ide, uint16_t port)
 {
@@ -341,7 +341,7 @@ static void ide_out(void *dev, uint16_t port, uint32_t val, unsigned size)
 		byte_out(c, (uint16_t)(port + i), (uint8_t)(val >> 8 * i));
 }
 
-/* --- Life ------------------------------------------------------------------------------------ */
+/* --- Life ------------------------------------------------------------------------ */
 
 static void ide_fini(void *dev)
 {

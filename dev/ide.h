@@ -89,7 +89,7 @@ struct ide {
 	struct ide_channel channels[2];
 };
 
-/* --- ide.c: for commands ------------------------------------------------------------- */
+/* --- ide.c: for commands --------------------------------------------------------- */
 
 /* Success, or failure with these bits of the error register. */
 void ide_done(struct ide_drive *d);
@@ -104,7 +104,7 @@ int ide_load(struct ide_drive *d);
 void ide_expect(struct ide_drive *d);
 int ide_store(struct ide_drive *d);		/* the buffer to the medium */
 
-/* --- ata.c, atapi.c ------------------------------------------------------------------- */
+/* --- ata.c, atapi.c -------------------------------------------------------------- */
 
 void ata_command(struct ide_drive *d, uint8_t command);
 /* The buffer is empty, or full for writing: the next part, or the end, of the command. */
@@ -123,7 +123,7 @@ static inline void ide_continue(struct ide_drive *d)
 		ata_continue(d);
 }
 
-/* --- ide_dma.c ------------------------------------------------------------------------- */
+/* --- ide_dma.c ------------------------------------------------------------------- */
 
 /* A drive has a DMA phase: moves the data if the bus master was started. */
 void ide_dma_run(struct ide_channel *c);

@@ -147,14 +147,16 @@ uint32_t ide_dma_in(struct ide *ide, unsigned off, unsigned size)
 	uint32_t val = 0;
 
 	for (unsigned i = 0; i < size; i++)
-		val |= (uint32_t)byte_read(&ide->channels[(off + i) >> 3 & 1], (off + i) & 7) << 8 * i;
+		val |= (uint32_t)byte_read(&ide->channels[(off + i) >> 3 & 1], (off + i) & 7)
+		       << 8 * i;
 	return val;
 }
 
 void ide_dma_out(struct ide *ide, unsigned off, uint32_t val, unsigned size)
 {
 	for (unsigned i = 0; i < size; i++)
-		byte_write(&ide->channels[(off + i) >> 3 & 1], (off + i) & 7, (uint8_t)(val >> 8 * i));
+		byte_write(&ide->channels[(off + i) >> 3 & 1], (off + i) & 7,
+			   (uint8_t)(val >> 8 * i));
 }
 
 void ide_dma_reset(struct ide_channel *c)

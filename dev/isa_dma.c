@@ -41,7 +41,7 @@ struct isa_dma {
 
 static const uint8_t page_of[4] = { 0x7, 0x3, 0x1, 0x2 };	/* of channels 0-3, from 0x80 */
 
-/* --- Transfers ----------------------------------------------------------------------------- */
+/* --- Transfers ------------------------------------------------------------------- */
 
 static void step(struct chip *c, unsigned n, bool *tc)
 {
@@ -95,7 +95,7 @@ unsigned isa_dma_from_memory(struct machine *m, unsigned channel, uint8_t *buf, 
 	return transfer(m->isa_dma, channel & 3, NULL, buf, n, tc);
 }
 
-/* --- Registers ------------------------------------------------------------------------------- */
+/* --- Registers ------------------------------------------------------------------- */
 
 static void chip_clear(struct chip *c)
 {
@@ -130,7 +130,9 @@ static uint8_t chip_in(struct chip *c, unsigned reg)
 
 static void word_set(struct chip *c, uint16_t *base, uint16_t *now, uint8_t val)
 {
-	*base = c->high ? (uint16_t)((*base & 0xff) | val << 8) : (uint16_t)((*base & 0xff00) | val);
+	unsigned kept = *base & (c->high ? 0x00ff : 0xff00);
+
+	*base = (uint16_t)(kept | (c->high ? val << 8u : val));
 	*now = *base;
 	c->high = !c->high;
 }
@@ -149,7 +151,9 @@ static void chip_out(struct chip *c, unsigned reg, uint8_t val)
 	}
 	switch (reg) {
 	case R_STATUS: c->command = val; break;
-	case R_REQUEST: c->request = val & 4 ? c->request | bit : c->request & (uint8_t)~bit; break;
+	case R_REQUEST:
+		c->request = val & 4 ? c->request | bit : c->request & (uint8_t)~bit;
+		break;
 	case R_MASK: c->masks = val & 4 ? c->masks | bit : c->masks & (uint8_t)~bit; break;
 	case R_MODE: ch->mode = val & 0xfc; break;
 	case R_FLIPFLOP: c->high = false; break;
@@ -166,7 +170,9 @@ static uint32_t isa_dma_in(void *dev, uint16_t port, unsigned size)
 	(void)size;
 	if ((port & 0xf0) == 0x80)
 		return d->page[port & 0xf];
-	return port & 0xc0 ? chip_in(&d->chip[1], port >> 1 & 0xf) : chip_in(&d->chip[0], port & 0xf);
+	if (port & 0xc0)
+		return chip_in(&d->chip[1], port >> 1 & 0xf);
+	return chip_in(&d->chip[0], port & 0xf);
 }
 
 static void isa_dma_out(void *dev, uint16_t port, uint32_t val, unsigned size)

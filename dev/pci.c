@@ -39,7 +39,7 @@ struct pci_bus {
 	void *router;
 };
 
-/* --- Configuration spaces ---------------------------------------------------------- */
+/* --- Configuration spaces -------------------------------------------------------- */
 
 uint16_t pci_get16(const struct pci_function *f, unsigned off)
 {
@@ -172,7 +172,7 @@ static void config_write(struct pci_bus *b, struct pci_function *f, unsigned off
 		f->written(f->self, off, size);
 }
 
-/* --- Interrupts -------------------------------------------------------------------- */
+/* --- Interrupts ------------------------------------------------------------------ */
 
 /* Pin A-D of a slot reaches PIRQA-D turned by the slot, as PC mainboards wire it. */
 static unsigned pirq_of(const struct pci_function *f)
@@ -211,7 +211,7 @@ void pci_set_router(struct machine *m, int (*route)(void *self, unsigned pirq), 
 	m->pci->router = self;
 }
 
-/* --- Functions ---------------------------------------------------------------------- */
+/* --- Functions ------------------------------------------------------------------- */
 
 void pci_add(struct machine *m, unsigned slot, unsigned function, struct pci_function *f)
 {
@@ -273,7 +273,7 @@ void pci_restore(struct pci_function *f, struct state *s)
 	pci_interrupt(f, intx);
 }
 
-/* --- The ports ------------------------------------------------------------------------ */
+/* --- The ports ------------------------------------------------------------------- */
 
 /* The function that the address register selects, or NULL. */
 static struct pci_function *selected(const struct pci_bus *b)

@@ -93,7 +93,7 @@ static void pm_sleep(struct pm *p, unsigned type)
 		p->pci.m->power = POWER_OFF;
 }
 
-/* --- The block at PMBASE, byte by byte ------------------------------------------------ */
+/* --- The block at PMBASE, byte by byte ------------------------------------------- */
 
 static uint8_t pm_byte(struct pm *p, unsigned off)
 {
@@ -153,7 +153,7 @@ static void pm_block_out(struct pm *p, unsigned off, uint32_t val, unsigned size
 	pm_update(p);
 }
 
-/* --- The ports ------------------------------------------------------------------------- */
+/* --- The ports ------------------------------------------------------------------- */
 
 static uint32_t pm_in(void *dev, uint16_t port, unsigned size)
 {

@@ -8,7 +8,7 @@ const struct device_ops *const device_table[] = {
 	&pci_device,		/* 0xcf8-0xcff		PCI bus, reset control */
 	&i440fx_device,		/* PCI 0.0		host bridge: PAM, SMRAM */
 	&piix3_device,		/* PCI 1.0		ISA bridge: interrupt routing */
-	&ide_device,		/* PCI 1.1, 0x1f0-0x1f7, 0x3f6, 0x170-0x177, 0x376	two IDE cables */
+	&ide_device,		/* PCI 1.1, 0x1f0, 0x170, ...	two IDE cables */
 	&piix4_pm_device,	/* PCI 1.3, 0xb2, 0xafe0	power management, ACPI */
 	&pit_device,		/* 0x40-0x43, 0x61	8254, speaker gate */
 	&rtc_device,		/* 0x70-0x71		MC146818 and CMOS memory */

@@ -40,7 +40,7 @@ static void teardown(void)
 	image_remove();
 }
 
-/* --- What a driver does ----------------------------------------------------------------------- */
+/* --- What a driver does -------------------------------------------------------------- */
 
 static uint16_t base = 0x1f0;		/* or 0x170 */
 
@@ -115,7 +115,7 @@ static uint8_t bm_status(unsigned channel)
 	return in((uint16_t)(BM + 8 * channel + 2)) & 7;
 }
 
-/* --- Presence ----------------------------------------------------------------------------------- */
+/* --- Presence ------------------------------------------------------------------------ */
 
 START_TEST(presence)
 {
@@ -171,7 +171,7 @@ START_TEST(identify)
 }
 END_TEST
 
-/* --- Programmed input and output ------------------------------------------------------------------ */
+/* --- Programmed input and output ----------------------------------------------------- */
 
 START_TEST(pio_read)
 {
@@ -192,7 +192,8 @@ START_TEST(pio_read)
 	out(0x1f5, 0);
 	ck_assert_uint_eq(command(0x20), 0x58);
 	for (unsigned i = 0; i < 128; i++)
-		ck_assert_uint_eq(bus_in(pc.bus, 0x1f0, 4), image_word(((2 * 16 + 3) * 63 + 3) * 512 + 4 * i));
+		ck_assert_uint_eq(bus_in(pc.bus, 0x1f0, 4),
+				  image_word(((2 * 16 + 3) * 63 + 3) * 512 + 4 * i));
 	lba28(0, 0);				/* 0 is 256 sectors: more than the buffer */
 	command(0x20);
 	for (unsigned i = 0; i < 256; i++) {
@@ -300,7 +301,7 @@ START_TEST(interrupt_enable)
 }
 END_TEST
 
-/* --- Bus master ------------------------------------------------------------------------------------- */
+/* --- Bus master ---------------------------------------------------------------------- */
 
 START_TEST(dma_read)
 {
@@ -404,7 +405,7 @@ START_TEST(dma_errors)
 }
 END_TEST
 
-/* --- The CD drive --------------------------------------------------------------------------------------- */
+/* --- The CD drive -------------------------------------------------------------------- */
 
 static uint8_t packet(const uint8_t cdb[12], unsigned limit, bool dma)
 {
@@ -473,7 +474,8 @@ END_TEST
 
 START_TEST(cd_dma)
 {
-	static const uint8_t read10[12] = { 0x28, [5] = 10, [8] = 40 }, inquiry[12] = { 0x12, [4] = 36 };
+	static const uint8_t read10[12] = { 0x28, [5] = 10, [8] = 40 };
+	static const uint8_t inquiry[12] = { 0x12, [4] = 36 };
 
 	prd(0, DATA, 0, false);
 	prd(1, DATA + 0x10000, 40 * 2048 - 0x10000, true);
@@ -516,10 +518,14 @@ END_TEST
 
 START_TEST(cd_tables)
 {
-	static const uint8_t toc[12] = { 0x43, [7] = 1 }, msf[12] = { 0x43, [1] = 2, [6] = 0xaa, [8] = 12 };
-	static const uint8_t session[12] = { 0x43, [2] = 1, [8] = 12 }, bad[12] = { 0x43, [6] = 2, [8] = 12 };
-	static const uint8_t caps[12] = { 0x5a, [2] = 0x2a, [8] = 255 }, none[12] = { 0x5a, [2] = 0x33, [8] = 255 };
-	static const uint8_t config[12] = { 0x46, [7] = 1 }, events[12] = { 0x4a, 1, [4] = 0x10, [8] = 8 };
+	static const uint8_t toc[12] = { 0x43, [7] = 1 };
+	static const uint8_t msf[12] = { 0x43, [1] = 2, [6] = 0xaa, [8] = 12 };
+	static const uint8_t session[12] = { 0x43, [2] = 1, [8] = 12 };
+	static const uint8_t bad[12] = { 0x43, [6] = 2, [8] = 12 };
+	static const uint8_t caps[12] = { 0x5a, [2] = 0x2a, [8] = 255 };
+	static const uint8_t none[12] = { 0x5a, [2] = 0x33, [8] = 255 };
+	static const uint8_t config[12] = { 0x46, [7] = 1 };
+	static const uint8_t events[12] = { 0x4a, 1, [4] = 0x10, [8] = 8 };
 	static const uint8_t unknown[12] = { 0xff };
 
 	ck_assert_int_eq(packet_read(toc, 256), 20);

@@ -33,7 +33,7 @@ static void pam(unsigned off, uint8_t val)
 	cfg_write(HOST, off, val, 1);
 }
 
-/* --- A card ------------------------------------------------------------------------------- */
+/* --- A card ---------------------------------------------------------------------- */
 
 static uint32_t card_in(void *dev, uint16_t port, unsigned size)
 {
@@ -194,7 +194,7 @@ START_TEST(shadowing)
 	phys_write(&pc.mem, 0xf1234, ~rom(0xf1234), 1);	/* neither face */
 	ck_assert_uint_eq(phys_read(&pc.mem, 0xf1234, 1), rom(0xf1234));
 
-	pam(0x59, 0x20);				/* write only: the classic copy onto itself */
+	pam(0x59, 0x20);			/* write only: the classic copy onto itself */
 	for (gpa_t a = 0xf0000; a < 0x100000; a += 4)
 		phys_write(&pc.mem, a, phys_read(&pc.mem, a, 4), 4);
 	ck_assert(phys_write_bulk(&pc.mem, 0xf2000, data, 4));	/* DMA goes there too */

@@ -79,13 +79,14 @@ static uint64_t address(void)
 	}
 }
 
-/* --- Ports ------------------------------------------------------------------------------------ */
+/* --- Ports ----------------------------------------------------------------------- */
 
 static uint16_t port(void)
 {
 	static const struct { uint16_t first, count; } places[] = {
-		{ 0x00, 0x100 }, { 0x170, 8 }, { 0x1f0, 8 }, { 0x376, 2 }, { 0x3b0, 0x30 }, { 0x3f0, 16 },
-		{ 0x402, 1 }, { 0x480, 16 }, { 0x4d0, 2 }, { 0x510, 12 }, { 0x600, 64 }, { 0xaf00, 256 },
+		{ 0x00, 0x100 }, { 0x170, 8 }, { 0x1f0, 8 }, { 0x376, 2 }, { 0x3b0, 0x30 },
+		{ 0x3f0, 16 }, { 0x402, 1 }, { 0x480, 16 }, { 0x4d0, 2 }, { 0x510, 12 }, { 0x600, 64 },
+		{ 0xaf00, 256 },
 		{ 0xcf8, 8 }, { 0xc000, 32 }, { 0x1ce, 4 },
 	};
 	unsigned i = below(ARRAY_LEN(places) + 1);
@@ -133,13 +134,13 @@ static void any_memory(void)
 		phys_write(&m.mem, at, rnd(), size);
 }
 
-/* --- Plausible deeds --------------------------------------------------------------------------- */
+/* --- Plausible deeds ------------------------------------------------------------- */
 
 static void configuration(void)
 {
 	static const uint8_t functions[] = { 0x00, 0x08, 0x09, 0x0b, 0x10, 0x18, 0x20 };
-	static const uint8_t regs[] = { 0x04, 0x10, 0x14, 0x18, 0x20, 0x30, 0x3c, 0x40, 0x44, 0x58, 0x5c,
-					0x60, 0x70, 0x80, 0x90 };
+	static const uint8_t regs[] = { 0x04, 0x10, 0x14, 0x18, 0x20, 0x30, 0x3c, 0x40, 0x44, 0x58,
+					0x5c, 0x60, 0x70, 0x80, 0x90 };
 	uint32_t f = (uint32_t)functions[below(ARRAY_LEN(functions))] << 8;
 	uint32_t reg = below(2) ? regs[below(ARRAY_LEN(regs))] : below(256) & 0xfc;
 
@@ -164,8 +165,8 @@ static uint16_t cable(void)
 
 static void ata(void)
 {
-	static const uint8_t commands[] = { 0x20, 0x24, 0x25, 0x27, 0x29, 0x30, 0x34, 0x35, 0x39, 0x40, 0x90,
-		0x91, 0xa0, 0xa1, 0xc4, 0xc5, 0xc6, 0xc8, 0xca, 0xe7, 0xec, 0xef, 0xf8, 0x08 };
+	static const uint8_t commands[] = { 0x20, 0x24, 0x25, 0x27, 0x29, 0x30, 0x34, 0x35, 0x39, 0x40,
+		0x90, 0x91, 0xa0, 0xa1, 0xc4, 0xc5, 0xc6, 0xc8, 0xca, 0xe7, 0xec, 0xef, 0xf8, 0x08 };
 	uint16_t at = cable();
 
 	bus_out(m.bus, at + 6, (below(2) ? 0xe0 : 0xa0) | (below(8) ? 0 : 0x10), 1);
@@ -181,8 +182,8 @@ static void ata(void)
 
 static void packet(void)
 {
-	static const uint8_t opcodes[] = { 0x00, 0x03, 0x12, 0x1a, 0x1b, 0x1e, 0x25, 0x28, 0x42, 0x43, 0x46,
-		0x4a, 0x51, 0x5a, 0xa8, 0xbd, 0xbe };
+	static const uint8_t opcodes[] = { 0x00, 0x03, 0x12, 0x1a, 0x1b, 0x1e, 0x25, 0x28, 0x42, 0x43,
+		0x46, 0x4a, 0x51, 0x5a, 0xa8, 0xbd, 0xbe };
 
 	bus_out(m.bus, 0x176, 0xa0, 1);
 	bus_out(m.bus, 0x171, below(2), 1);
@@ -227,8 +228,8 @@ static void bus_master(void)
 /* A command with mostly sensible bytes, DMA set up or not, and its result. */
 static void floppy_command(void)
 {
-	static const uint8_t names[] = { 0x03, 0x04, 0x07, 0x08, 0x0f, 0x4a, 0x46, 0xe6, 0xc5, 0x45, 0x4d,
-		0x0e, 0x10, 0x12, 0x13, 0x14, 0x94 };
+	static const uint8_t names[] = { 0x03, 0x04, 0x07, 0x08, 0x0f, 0x4a, 0x46, 0xe6, 0xc5, 0x45,
+		0x4d, 0x0e, 0x10, 0x12, 0x13, 0x14, 0x94 };
 
 	bus_out(m.bus, 0x3f2, below(8) ? 0x1c : value(), 1);
 	bus_out(m.bus, 0x3f7, below(8) ? 0 : value(), 1);
@@ -239,7 +240,8 @@ static void floppy_command(void)
 	bus_out(m.bus, 0x0a, below(8) ? 2 : value(), 1);
 	bus_out(m.bus, 0x3f5, names[below(ARRAY_LEN(names))], 1);
 	for (unsigned i = 0; i < 8; i++)
-		bus_out(m.bus, 0x3f5, i == 0 ? below(8) : i == 4 ? 2 : below(4) ? below(3) : value(), 1);
+		bus_out(m.bus, 0x3f5, i == 0 ? below(8) : i == 4 ? 2 :
+			below(4) ? below(3) : value(), 1);
 	for (unsigned i = 0; i < 7; i++)
 		bus_in(m.bus, 0x3f5, 1);
 }
@@ -271,7 +273,7 @@ static void shadowing(void)
 		bus_out(m.bus, 0xcfe, value(), 1);
 }
 
-/* --- Rarer ones --------------------------------------------------------------------------------- */
+/* --- Rarer ones ------------------------------------------------------------------ */
 
 static void pass_time(void)
 {
@@ -303,11 +305,12 @@ static const struct {
 } deeds[] = {
 	{ "port", 30, any_port }, { "same port", 2, same_port }, { "memory", 20, any_memory },
 	{ "configuration", 8, configuration }, { "ata", 12, ata }, { "packet", 8, packet },
-	{ "data", 8, data }, { "bus master", 10, bus_master }, { "fw_cfg", 4, firmware_dma }, { "floppy", 6, floppy_command },
+	{ "data", 8, data }, { "bus master", 10, bus_master }, { "fw_cfg", 4, firmware_dma },
+	{ "floppy", 6, floppy_command },
 	{ "shadowing", 4, shadowing }, { "time", 6, pass_time },
 };
 
-/* --- A machine ------------------------------------------------------------------------------------ */
+/* --- A machine ------------------------------------------------------------------- */
 
 static int image(size_t size)
 {
