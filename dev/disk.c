@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,6 +143,7 @@ int disk_open(struct disk **out, const char *role, const struct config_disk *con
 		free(d);
 		return fail(why, -ENOMEM, "%s %s: %s", role, config->file, strerror(ENOMEM));
 	}
+	signal(SIGXFSZ, SIG_IGN);	/* a limit of size is an error of write() */
 	d->fd = d->overlay = -1;
 	d->readonly = config->readonly;
 	err = image_open(d, role, write, why);
@@ -234,21 +236,23 @@ static size_t block_rest(uint64_t off, size_t n)
 	return rest < n ? rest : n;
 }
 
-/* The block is in the overlay afterwards; a write of the whole of it needs no copy. */
-static int block_move(struct disk *d, uint64_t block, bool whole)
+/* n bytes within a block. It is in the overlay only when all of it has arrived there; a write
+ * of the whole needs no copy. */
+static int overlay_write(struct disk *d, uint64_t at, const uint8_t *from, size_t n)
 {
+	uint64_t block = at / BLOCK;
 	uint8_t buf[BLOCK];
 	uint64_t off = block * BLOCK;
-	size_t n = d->size - off < BLOCK ? (size_t)(d->size - off) : BLOCK;
+	size_t all = d->size - off < BLOCK ? (size_t)(d->size - off) : BLOCK;
 	int err = 0;
 
-	if (block_moved(d, block))
-		return 0;
-	if (!whole) {
-		err = read_all(d->fd, off, buf, n);
+	if (!block_moved(d, block) && n < all) {
+		err = read_all(d->fd, off, buf, all);
 		if (!err)
-			err = write_all(d->overlay, off, buf, n);
+			err = write_all(d->overlay, off, buf, all);
 	}
+	if (!err)
+		err = write_all(d->overlay, at, from, n);
 	if (!err)
 		d->moved[block >> 3] |= (uint8_t)(1u << (block & 7));
 	return err;
@@ -295,9 +299,7 @@ int disk_write(struct disk *d, uint64_t off, const void *buf, size_t n)
 	while (n && !err) {
 		size_t part = block_rest(off, n);
 
-		err = block_move(d, off / BLOCK, part == BLOCK);
-		if (!err)
-			err = write_all(d->overlay, off, from, part);
+		err = overlay_write(d, off, from, part);
 		from += part;
 		off += part;
 		n -= part;

@@ -12,7 +12,7 @@
 struct disk;
 
 /* role is what the user calls it ("disk", "cdrom"); its size must be a multiple of unit
- * and not more than max, if that is not 0. 0, or -errno and one line in why. */
+ * and not more than max, if that is not 0. 0, or -errno and one line in why. SIGXFSZ is ignored from here on. */
 int disk_open(struct disk **out, const char *role, const struct config_disk *config,
 	      unsigned unit, uint64_t max, char why[static 512]);
 void disk_close(struct disk *d);		/* NULL is allowed */

@@ -4,7 +4,7 @@
 #include "tests/suite.h"
 
 #include <errno.h>
-#include <sys/stat.h>
+#include <sys/resource.h>
 
 #define SIZE	(100 * 4096 + 512)	/* the last block is not whole */
 
@@ -107,6 +107,22 @@ START_TEST(snapshot)
 }
 END_TEST
 
+/* What the host does not let us write is the guest's to know, and no end of us. */
+START_TEST(limited)
+{
+	struct disk *d = image_disk("s");
+	struct rlimit r = { 8192, RLIM_INFINITY };
+	uint8_t buf[4096] = { 1 };
+
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &r), 0);
+	ck_assert_int_eq(disk_write(d, 4096, buf, sizeof(buf)), 0);
+	ck_assert_int_eq(disk_write(d, 40960, buf, sizeof(buf)), -EFBIG);
+	ck_assert_int_eq(disk_read(d, 40960, buf, sizeof(buf)), 0);
+	ck_assert(image_is(buf, 40960, sizeof(buf)));
+	disk_close(d);
+}
+END_TEST
+
 /* An image cut short under us reads as zeros there, and nothing breaks. */
 START_TEST(truncated)
 {
@@ -132,6 +148,7 @@ int main(void)
 	tcase_add_test(t, locked);
 	tcase_add_test(t, plain);
 	tcase_add_test(t, snapshot);
+	tcase_add_test(t, limited);
 	tcase_add_test(t, truncated);
 	suite_add_tcase(s, t);
 	return suite_run(s);
