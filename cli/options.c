@@ -25,6 +25,8 @@ static const char examples[] =
 	"  A Multiboot kernel with two modules that ends the run by itself:\n"
 	"    hemi run --kernel kernel.elf --module 'first.bin arg' --module second.bin \\\n"
 	"        --debug-exit --timeout 60\n\n"
+	"  A disk with its own boot loader, by way of a BIOS; what it writes is forgotten:\n"
+	"    hemi run --disk disk.img,snapshot --memory 512M\n\n"
 	"EXIT STATUS\n"
 	"  0 powered off or halted for good, 1 host failure, 2 usage, 3 triple fault,\n"
 	"  4 lockstep found a difference, "
@@ -55,8 +57,7 @@ static const struct word clocks[] = {
 	{ "host", false }, { "instructions", true }, { NULL, 0 },
 };
 
-static int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static int usage_error(const char *fmt, ...)
+int usage_error(const char *fmt, ...)
 {
 	va_list ap;
 
@@ -273,6 +274,8 @@ static int options_convert(struct options *o)
 		r = parse_trace(t->trace, &c->trace);
 	if (r == OPTIONS_RUN)
 		r = check_serial(c->serial);
+	if (r == OPTIONS_RUN)
+		r = options_drives(o);
 	if (r == OPTIONS_RUN && c->cpu_model)
 		r = check_cpu(c->cpu_model);
 	c->engine = (enum engine)engine;
@@ -293,8 +296,11 @@ static int options_check(const struct options *o)
 {
 	const struct config *c = &o->config;
 
-	if (!c->kernel)
+	if (!c->kernel && (c->initrd || c->append || c->modules))
 		return usage_error("no kernel given; say --kernel=FILE");
+	if (c->kernel && c->bios)
+		return usage_error("--kernel is started without a BIOS; say one of --kernel and "
+				   "--bios");
 	if (!(c->timeout >= 0))
 		return usage_error("--timeout: less than nothing; say a number of seconds");
 	if (c->clock_instructions && c->engine != ENGINE_INTERP)
@@ -322,6 +328,18 @@ static GOptionContext *options_context(struct options *o)
 		  "yes: a packed Linux kernel is unpacked by hemi (default); no: by itself", "YES|NO" },
 		{ "module", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &t->modules,
 		  "Multiboot module and its arguments; may be repeated", "'FILE [ARG...]'" },
+		{ "disk", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &t->disks,
+		  "raw image of an IDE disk; up to four times", "FILE[,readonly][,snapshot]" },
+		{ "cdrom", 0, 0, G_OPTION_ARG_FILENAME, &t->cdrom,
+		  "image of a CD or DVD, in an ATAPI drive", "FILE" },
+		{ "floppy", 0, 0, G_OPTION_ARG_FILENAME, &t->floppy,
+		  "raw image of a 1.44 MB floppy disk", "FILE[,readonly][,snapshot]" },
+		{ "boot", 0, 0, G_OPTION_ARG_STRING, &t->boot,
+		  "what the BIOS boots from, in order: c disk, d CD, a floppy (default cda)", "ORDER" },
+		{ "bios", 0, 0, G_OPTION_ARG_FILENAME, &t->bios,
+		  "BIOS image, used without --kernel (default: SeaBIOS as packaged)", "FILE" },
+		{ "debugcon", 0, 0, G_OPTION_ARG_FILENAME, &t->debugcon,
+		  "the BIOS's debug port 0x402: stderr or file:NAME", "WHERE" },
 		{ "memory", 'm', 0, G_OPTION_ARG_STRING, &t->memory,
 		  "guest memory, with suffix K, M or G (default 256M)", "SIZE" },
 		{ "engine", 'e', 0, G_OPTION_ARG_STRING, &t->engine,
@@ -421,10 +439,12 @@ void options_free(struct options *o)
 	char *texts[] = {
 		o->text.kernel, o->text.initrd, o->text.append, o->text.memory, o->text.engine,
 		o->text.direct, o->text.gate, o->text.cpu, o->text.serial, o->text.stats_file,
-		o->text.clock, o->text.rtc, o->text.trace, o->text.kernel_unpack,
+		o->text.clock, o->text.rtc, o->text.trace, o->text.kernel_unpack, o->text.bios,
+		o->text.debugcon, o->text.cdrom, o->text.floppy, o->text.boot,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		g_free(texts[i]);
 	g_strfreev(o->text.modules);
+	g_strfreev(o->text.disks);
 }

@@ -11,7 +11,8 @@ struct options {
 	struct option_text {
 		char *kernel, *initrd, *append, *memory, *engine, *direct, *gate, *cpu, *serial;
 		char *stats_file, *clock, *rtc, *trace, *kernel_unpack;
-		char **modules;
+		char *bios, *debugcon, *cdrom, *floppy, *boot;
+		char **modules, **disks;
 	} text;
 	struct option_flags { int debug_exit, strict, no_reboot, state_hash, verbose; } flags;
 };
@@ -21,6 +22,11 @@ struct options {
 #define OPTIONS_RUN	(-1)
 int options_parse(struct options *o, int argc, char **argv);
 void options_free(struct options *o);
+
+/* One line on stderr; EXIT_USAGE. */
+int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* What o->text says of the BIOS and of drives, into o->config: options_disk.c. */
+int options_drives(struct options *o);
 
 /* "512M" in bytes; false if it is no size. */
 bool parse_size(const char *s, uint64_t *out);

@@ -7,11 +7,13 @@
 #include <fcntl.h>
 #include <glib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/console.h"
+#include "cli/firmware.h"
 #include "cli/load.h"
 #include "cli/options.h"
 #include "cli/stats.h"
@@ -24,7 +26,8 @@
 struct run {
 	struct options options;
 	const struct config *cfg;
-	struct boot *boot;
+	struct boot *boot;	/* NULL: a BIOS boots */
+	uint8_t *bios;
 	struct machine machine;
 	bool made;		/* machine_create() succeeded */
 	struct vmm *vmm;
@@ -76,12 +79,16 @@ static int run_create(struct run *r)
 	struct machine *m = &r->machine;
 	int err;
 
-	if (boot_open(&r->boot, r->cfg, r->why))
+	if (r->cfg->kernel && boot_open(&r->boot, r->cfg, r->why))
 		return failed_why(r->why);
 	err = machine_create(m, r->cfg);
 	if (err)
 		return failed("guest memory (--memory)", err);
 	r->made = true;
+	if (!r->boot && firmware_load(m, r->cfg, &r->bios, r->why))
+		return failed_why(r->why);
+	if (media_open(m, r->cfg, r->why))
+		return failed_why(r->why);
 	if (chardev_open(&m->console, m, r->cfg->serial, r->why))
 		return failed_why(r->why);
 	if (strcmp(r->cfg->serial, "pty") == 0)
@@ -108,7 +115,9 @@ static void run_destroy(struct run *r)
 	if (r->made) {	/* the serial port writes what it has left */
 		machine_destroy(&r->machine);
 		chardev_close(r->machine.console);
+		media_close(&r->machine);
 	}
+	free(r->bios);
 	boot_close(r->boot);
 	options_free(&r->options);
 }
@@ -165,12 +174,12 @@ static int run_loop(struct run *r, enum power *power)
 
 	do {
 		machine_reset(m);
-		int err = boot_load(r->boot, m, long_mode, r->why);
+		int err = r->boot ? boot_load(r->boot, m, long_mode, r->why) : 0;
 
 		if (err && err != -EINTR)
 			return -1;
 		vmm_flush(r->vmm);
-		if (r->cfg->verbose && !err)
+		if (r->cfg->verbose && r->boot && !err)
 			fprintf(stderr, "hemi: kernel %s entered at %#llx\n", r->cfg->kernel,
 				(unsigned long long)m->cpu->rip);
 		*power = vmm_run(r->vmm);	/* takes a request first */

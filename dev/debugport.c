@@ -1,50 +1,69 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The debug console of Bochs at 0xe9: bytes written go to stderr, a line at a time,
- * and a read gives 0xe9, by which software finds out that the port is there.
+ * The debug console of Bochs at 0xe9, whose bytes go to stderr, and that of QEMU's
+ * firmware at 0x402, which exists if --debugcon says where to. Both are written a line at
+ * a time, and a read gives 0xe9, by which software finds out that the port is there.
  */
 #include "dev/table.h"
 #include "machine/machine.h"
 
 #include <unistd.h>
 
-#define PORT	0xe9
+#define PORT		0xe9
+#define FIRMWARE_PORT	0x402
+#define PRESENT		0xe9
 
 struct debugport {
-	char line[256];
-	unsigned len;
+	struct sink {
+		int fd;
+		char line[256];
+		unsigned len;
+	} sinks[2];		/* PORT, FIRMWARE_PORT */
 };
 
 static int debugport_init(void *dev, struct machine *m)
 {
+	struct debugport *d = dev;
+
+	d->sinks[0].fd = STDERR_FILENO;
+	d->sinks[1].fd = m->debugcon;
 	bus_claim(m->bus, PORT, 1, 1, &debugport_device, dev);
+	if (m->debugcon >= 0)
+		bus_claim(m->bus, FIRMWARE_PORT, 1, 1, &debugport_device, dev);
 	return 0;
 }
 
-/* Diagnostics: what stderr does not take is dropped. */
+/* Diagnostics: what the host does not take is dropped. */
+static void sink_flush(struct sink *s)
+{
+	if (s->len && write(s->fd, s->line, s->len) < 0)
+		s->len = 0;
+	s->len = 0;
+}
+
 static void debugport_flush(void *dev)
 {
 	struct debugport *d = dev;
 
-	if (d->len && write(STDERR_FILENO, d->line, d->len) < 0)
-		d->len = 0;
-	d->len = 0;
+	for (unsigned i = 0; i < ARRAY_LEN(d->sinks); i++)
+		sink_flush(&d->sinks[i]);
 }
 
 static uint32_t debugport_in(void *dev, uint16_t port, unsigned size)
 {
-	(void)dev, (void)size;
-	return port;
+	(void)dev, (void)port, (void)size;
+	return PRESENT;
 }
 
 static void debugport_out(void *dev, uint16_t port, uint32_t val, unsigned size)
 {
 	struct debugport *d = dev;
+	struct sink *s = &d->sinks[port == FIRMWARE_PORT];
 
-	(void)port, (void)size;
-	d->line[d->len++] = (char)val;
-	if (val == '\n' || d->len == sizeof(d->line))
-		debugport_flush(d);
+	(void)size;
+	s->line[s->len++] = (char)val;
+	if (val == '\n' || s->len == sizeof(s->line))
+		sink_flush(s);
 }
 
 const struct device_ops debugport_device = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Latches of the AT's board: the POST code at 0x80 and the DMA page registers up
- * to 0x8f, which hold what is written (Linux writes 0x80 to pass time), and 0xf0
+ * Latches of the AT's board: the POST code at 0x80 and those up to 0x8f that are not
+ * DMA pages, which hold what is written (Linux writes 0x80 to pass time), and 0xf0
  * and 0xf1, where any write takes back the coprocessor's interrupt (IRQ 13).
  */
 #include "dev/table.h"

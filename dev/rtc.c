@@ -11,6 +11,7 @@
  * can be seen or can interrupt; after that nothing more interrupts before C is
  * read, which is what keeps a slow guest from being flooded.
  */
+#include "dev/disk.h"
 #include "dev/rtc_time.h"
 #include "dev/table.h"
 #include "machine/machine.h"
@@ -42,6 +43,7 @@
 #define C_AF		0x20
 #define C_UF		0x10
 #define D_VRT		0x80
+#define FLOPPY_1440K	4
 
 struct rtc {
 	struct machine *m;
@@ -280,11 +282,36 @@ static void rtc_out(void *dev, uint16_t port, uint32_t val, unsigned size)
 	}
 }
 
+/* How the BIOS is to make up cylinders and heads, two bits a drive: 0 as they are, 1 by
+ * LBA. A disk has 16 heads and 63 sectors; the BIOS's calls reach 1,024 cylinders. */
+static uint8_t disk_translations(const struct machine *m)
+{
+	unsigned bits = 0;
+
+	for (unsigned i = 0; i < MACHINE_DISKS; i++)
+		if (m->disks[i] && disk_size(m->disks[i]) / 512 > 1024 * 16 * 63)
+			bits |= 1u << 2 * i;
+	return (uint8_t)bits;
+}
+
+/* Kinds of drives in the order of booting, where Bochs' BIOS and its heirs look: 1 floppy,
+ * 2 disk, 3 CD; the first in 3d 3-0, the second in 3d 7-4, the third in 38 7-4. */
+static void cmos_boot_order(struct rtc *r)
+{
+	const char *order = r->m->config->boot_order ? r->m->config->boot_order : "cda";
+	unsigned kinds = 0;
+
+	for (unsigned i = 0; order[i] && i < 3; i++)
+		kinds |= (order[i] == 'a' ? 1u : order[i] == 'c' ? 2u : 3u) << 4 * i;
+	r->cmos[0x3d] = (uint8_t)kinds;
+	r->cmos[0x38] = (uint8_t)(kinds >> 4 & 0xf0);
+}
+
 /*
  * What the BIOS finds. Sizes are little-endian and stop at 0xffff:
  *
  *   15-16 KiB below 640 K | 17-18, 30-31 KiB above 1 M | 34-35 64 KiB above 16 M
- *   5b-5d 64 KiB above 4 G
+ *   5b-5d 64 KiB above 4 G | 39 disk translations, 3d and 38 boot order: see above
  */
 static void cmos_fill(struct rtc *r)
 {
@@ -296,8 +323,10 @@ static void cmos_fill(struct rtc *r)
 
 	above_1m = above_1m > 0xffff ? 0xffff : above_1m;
 	above_16m = above_16m > 0xffff ? 0xffff : above_16m;
-	r->cmos[0x10] = 0;		/* no floppy drives */
+	r->cmos[0x10] = r->m->floppies[0] ? FLOPPY_1440K << 4 : 0;	/* the drive */
 	r->cmos[0x14] = 0x02;		/* equipment: coprocessor, no monochrome display */
+	if (r->m->floppies[0])
+		r->cmos[0x14] |= 0x01;
 	r->cmos[0x15] = 640 & 0xff;
 	r->cmos[0x16] = 640 >> 8;
 	r->cmos[0x17] = r->cmos[0x30] = (uint8_t)above_1m;
@@ -307,6 +336,8 @@ static void cmos_fill(struct rtc *r)
 	r->cmos[0x5b] = (uint8_t)high;
 	r->cmos[0x5c] = (uint8_t)(high >> 8);
 	r->cmos[0x5d] = (uint8_t)(high >> 16);
+	r->cmos[0x39] = disk_translations(r->m);
+	cmos_boot_order(r);
 	for (unsigned i = 0x10; i < 0x2e; i++)
 		sum += r->cmos[i];
 	r->cmos[0x2e] = (uint8_t)(sum >> 8);

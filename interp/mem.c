@@ -8,6 +8,7 @@
 
 #include "interp/fast.h"
 #include "machine/journal.h"
+#include "machine/legacy.h"
 
 /* --- The soft TLB ---------------------------------------------------------- */
 
@@ -199,8 +200,10 @@ static void store_ram(struct interp *v, struct place p, const void *buf, unsigne
 {
 	unsigned flags = memory_flags(&v->m->mem, p.gpa);
 
-	if (unlikely(flags & PG_ROM))
+	if (unlikely(flags & PG_ROM)) {
+		legacy_store_rom(&v->m->mem, p.gpa, buf, n);
 		return;
+	}
 	if (unlikely(v->m->mem.journal))
 		journal_note(v->m->mem.journal, &v->m->mem, p.gpa);
 	memcpy(p.hva, buf, n);

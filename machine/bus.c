@@ -11,8 +11,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
-#define CLAIMS	64
+#define CLAIMS	128
 
 struct claim {
 	const struct device_ops *ops;
@@ -22,6 +23,7 @@ struct claim {
 
 struct bus {
 	uint8_t owner[0x10000];
+	uint8_t fixed[0x10000];		/* owner without the moving claims */
 	struct claim claims[CLAIMS];
 	unsigned nclaims;
 };
@@ -48,8 +50,30 @@ void bus_claim(struct bus *b, uint16_t first, unsigned count, unsigned width,
 	bug_on(b->nclaims == CLAIMS || first + count > 0x10000);
 	b->claims[b->nclaims] = (struct claim){ ops, dev, width };
 	for (unsigned i = 0; i < count; i++)
-		b->owner[first + i] = (uint8_t)b->nclaims;
+		b->owner[first + i] = b->fixed[first + i] = (uint8_t)b->nclaims;
 	b->nclaims++;
+}
+
+void bus_release_moving(struct bus *b)
+{
+	memcpy(b->owner, b->fixed, sizeof(b->owner));
+}
+
+/* A claim is kept once made, so that moving it back and forth does not use them up. */
+void bus_claim_moving(struct bus *b, uint16_t first, unsigned count, unsigned width,
+		      const struct device_ops *ops, void *dev)
+{
+	unsigned n = 1;
+
+	while (n < b->nclaims && (b->claims[n].ops != ops || b->claims[n].dev != dev ||
+				  b->claims[n].width != width))
+		n++;
+	bug_on(n == CLAIMS);
+	if (n == b->nclaims)
+		b->claims[b->nclaims++] = (struct claim){ ops, dev, width };
+	for (unsigned i = 0; i < count && first + i < 0x10000; i++)
+		if (!b->owner[first + i])
+			b->owner[first + i] = (uint8_t)n;
 }
 
 static bool bus_whole(const struct bus *b, const struct claim *c, uint16_t port, unsigned size)

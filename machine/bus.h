@@ -17,6 +17,12 @@ void bus_destroy(struct bus *b);
  * (1, 2, 4) that ops->in/out take whole. */
 void bus_claim(struct bus *b, uint16_t first, unsigned count, unsigned width,
 	       const struct device_ops *ops, void *dev);
+/* Ports that the guest can move (PCI base addresses). They are claimed anew as a whole
+ * whenever one changes: released together, then claimed, and the first to claim a
+ * port keeps it. A port that bus_claim() gave away is never theirs. */
+void bus_release_moving(struct bus *b);
+void bus_claim_moving(struct bus *b, uint16_t first, unsigned count, unsigned width,
+		      const struct device_ops *ops, void *dev);
 uint32_t bus_in(struct bus *b, uint16_t port, unsigned size);
 void bus_out(struct bus *b, uint16_t port, uint32_t val, unsigned size);
 

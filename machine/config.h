@@ -15,9 +15,21 @@ enum gate_policy { GATE_ALWAYS, GATE_ADAPTIVE, GATE_NEVER };
 /* --lockstep: user code on both engines, compared after each instruction. */
 enum lockstep { LOCKSTEP_OFF, LOCKSTEP_STOP, LOCKSTEP_CONTINUE };
 
+/* An image file in a drive. */
+struct config_disk {
+	const char *file;
+	bool readonly;
+	bool snapshot;			/* what the guest writes is forgotten at the end */
+};
+#define CONFIG_DISKS	4
+
 struct config {
 	const char *kernel, *initrd, *append;
 	const char *const *modules;	/* Multiboot modules, NULL-terminated, or NULL */
+	const char *bios;		/* NULL: the packaged one; used if there is no kernel */
+	const char *debugcon;		/* stderr, file:NAME, or NULL */
+	struct config_disk disks[CONFIG_DISKS], cdrom, floppy;	/* file: NULL if there is none */
+	const char *boot_order;		/* letters a, c, d, or NULL */
 	uint64_t memory;		/* bytes */
 	enum engine engine;
 	enum direct_kind direct;

@@ -20,10 +20,23 @@ void machine_request(struct machine *m, unsigned bits)
 		m->kick(m->kick_arg);
 }
 
+static void irq_drive(struct machine *m, uint16_t *lines, unsigned line, bool level)
+{
+	uint16_t bit = (uint16_t)(1u << line);
+
+	*lines = level ? *lines | bit : *lines & (uint16_t)~bit;
+	if (m->irqc.set_line)
+		m->irqc.set_line(m->irqc.self, line, (m->isa_lines | m->pci_lines) & bit);
+}
+
 void irq_set(struct machine *m, unsigned line, bool level)
 {
-	if (m->irqc.set_line)
-		m->irqc.set_line(m->irqc.self, line, level);
+	irq_drive(m, &m->isa_lines, line, level);
+}
+
+void irq_set_pci(struct machine *m, unsigned line, bool level)
+{
+	irq_drive(m, &m->pci_lines, line, level);
 }
 
 int irq_acknowledge(struct machine *m)
@@ -39,6 +52,7 @@ int machine_create(struct machine *m, const struct config *cfg)
 	memset(m, 0, sizeof(*m));
 	m->config = cfg;
 	m->a20 = true;
+	m->debugcon = -1;
 	clock_init(&m->clock, cfg->clock_instructions);
 	err = memory_create(&m->mem, cfg->memory);
 	if (err)

@@ -26,6 +26,13 @@ enum power {
 };
 
 struct chardev;	/* dev/chardev.h: the host side of a serial port */
+struct disk;	/* dev/disk.h: an image file */
+struct pci_bus;	/* dev/pci.h */
+struct isa_dma;	/* dev/isa_dma.h */
+
+/* Where media are: two on each IDE cable, then the floppy drives. */
+#define MACHINE_DISKS	4
+#define MACHINE_FLOPPIES 2
 
 struct machine {
 	struct cpu *cpu;		/* embedded in the interpreter's state */
@@ -33,6 +40,7 @@ struct machine {
 	struct bus *bus;
 	struct clock clock;
 	struct irq_controller irqc;
+	uint16_t isa_lines, pci_lines;	/* what irq_set() and irq_set_pci() said last */
 	bool intr;			/* the INTR pin, driven by the interrupt controller */
 	bool a20;			/* always behaves as enabled; remembered for readers */
 
@@ -42,6 +50,13 @@ struct machine {
 
 	const struct config *config;
 	struct chardev *console;	/* may be NULL; set before machine_add_devices() */
+	/* Likewise. Primary master and slave, secondary master and slave. */
+	struct disk *disks[MACHINE_DISKS];
+	bool disk_is_cd[MACHINE_DISKS];
+	struct disk *floppies[MACHINE_FLOPPIES];
+	int debugcon;			/* host file of the firmware's debug port, or -1 */
+	struct pci_bus *pci;		/* set by the bus, before devices that are on it */
+	struct isa_dma *isa_dma;	/* likewise */
 
 	enum power power;		/* vCPU thread only */
 	uint32_t debug_exit_code;
@@ -53,7 +68,7 @@ struct machine {
 	void (*kick)(void *arg);	/* interrupts the engine that is running; any thread */
 	void *kick_arg;
 
-	struct device_slot { const struct device_ops *ops; void *dev; } devices[24];
+	struct device_slot { const struct device_ops *ops; void *dev; } devices[32];
 	unsigned ndevices;
 };
 

@@ -10,6 +10,7 @@
  */
 #include "machine/memory.h"
 #include "machine/hostmem.h"
+#include "machine/legacy.h"
 #include "machine/paging.h"
 
 #include <errno.h>
@@ -79,6 +80,7 @@ void memory_destroy(struct memory *m)
 	if (m->fd >= 0)
 		close(m->fd);
 	free(m->page_flags);
+	free(m->legacy);
 	memset(m, 0, sizeof(*m));
 	m->fd = -1;
 }
@@ -96,7 +98,7 @@ static bool rom_page_into_ram(struct memory *m, const struct range *r, uint64_t 
 	return true;
 }
 
-void memory_add_range(struct memory *m, const struct range *r)
+struct range *memory_add_range(struct memory *m, const struct range *r)
 {
 	bug_on(m->nranges == ARRAY_LEN(m->ranges));
 	bug_on((r->base | r->size) & ~PAGE_MASK);
@@ -105,9 +107,17 @@ void memory_add_range(struct memory *m, const struct range *r)
 		if (r->kind == RANGE_ROM)
 			rom_page_into_ram(m, r, off);
 		else
-			bug_on(memory_offset(m, r->base + off) >= 0);
+			bug_on(!r->off && memory_offset(m, r->base + off) >= 0);
 	}
-	m->ranges[m->nranges++] = *r;
+	m->ranges[m->nranges] = *r;
+	return &m->ranges[m->nranges++];
+}
+
+void memory_move_range(struct range *r, gpa_t base, bool on)
+{
+	bug_on(r->kind != RANGE_DEVICE || base & ~PAGE_MASK);
+	r->base = base;
+	r->off = !on;
 }
 
 void memory_add_listener(struct memory *m, const struct memory_listener *l)
@@ -163,7 +173,7 @@ static const struct range *range_find(const struct memory *m, gpa_t gpa, unsigne
 	for (unsigned i = 0; i < m->nranges; i++) {
 		const struct range *r = &m->ranges[i];
 
-		if (gpa >= r->base && gpa - r->base <= r->size - size)
+		if (!r->off && gpa >= r->base && gpa - r->base <= r->size - size)
 			return r;
 	}
 	return NULL;
@@ -195,6 +205,16 @@ static void store(uint8_t *p, uint64_t val, unsigned size)
 	memcpy(p, &val, size);
 }
 
+/* Host memory behind gpa for one access: RAM, or the DRAM under legacy video while open. */
+static uint8_t *plain_hva(const struct memory *m, gpa_t gpa)
+{
+	uint8_t *p = memory_hva(m, gpa);
+
+	if (unlikely(!p && m->video_is_ram && gpa - LEGACY_VIDEO < LEGACY_ROM - LEGACY_VIDEO))
+		p = m->ram + gpa;
+	return p;
+}
+
 static bool odd_size(unsigned size)
 {
 	return size & (size - 1);
@@ -207,7 +227,7 @@ static uint64_t ones(unsigned size)
 
 uint64_t phys_read(struct memory *m, gpa_t gpa, unsigned size)
 {
-	const uint8_t *p = memory_hva(m, gpa);
+	const uint8_t *p = plain_hva(m, gpa);
 	const struct range *r;
 	uint64_t val = 0;
 
@@ -229,14 +249,16 @@ uint64_t phys_read(struct memory *m, gpa_t gpa, unsigned size)
 
 void phys_write(struct memory *m, gpa_t gpa, uint64_t val, unsigned size)
 {
-	uint8_t *p = memory_hva(m, gpa);
+	uint8_t *p = plain_hva(m, gpa);
 	const struct range *r;
 
 	if (likely(p)) {
 		unsigned flags = memory_flags(m, gpa);
 
-		if (flags & PG_ROM)
+		if (flags & PG_ROM) {
+			legacy_store_rom(m, gpa, &val, size);
 			return;
+		}
 		store(p, val, size);
 		if (flags)
 			memory_note_store(m, gpa, size);
@@ -260,7 +282,7 @@ static uint8_t *bulk_page(struct memory *m, gpa_t gpa, bool write)
 	const struct range *r;
 
 	if (p)
-		return write && memory_flags(m, gpa) & PG_ROM ? NULL : p;
+		return write && memory_flags(m, gpa) & PG_ROM ? legacy_hidden(m, gpa) : p;
 	r = range_find(m, gpa, 1);
 	return r && r->kind == RANGE_ROM && !write ? r->rom + (gpa - r->base) : NULL;
 }

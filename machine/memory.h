@@ -10,7 +10,7 @@
  *   in between                  PCI hole, ROM: ranges or nothing
  *
  * 0xa0000-0xbffff is never plain RAM (legacy video), 0xc0000-0xfffff is RAM
- * that ranges may cover.
+ * that ranges may cover, or that shows a ROM (legacy.h).
  */
 #ifndef MACHINE_MEMORY_H
 #define MACHINE_MEMORY_H
@@ -25,7 +25,7 @@ enum page_flag {
 	PG_CODE	 = 1,	/* the interpreter holds decoded code of this page */
 	PG_TABLE = 2,	/* somebody caches what this page says as a page table */
 	PG_EXEC	 = 4,	/* mapped executable to direct code after a scan */
-	PG_ROM	 = 8,	/* stores are ignored */
+	PG_ROM	 = 8,	/* stores are ignored, or go where reads do not look (legacy.h) */
 };
 
 struct memory;
@@ -41,6 +41,7 @@ struct range {
 	uint64_t (*read)(void *dev, uint64_t off, unsigned size);
 	void (*write)(void *dev, uint64_t off, uint64_t val, unsigned size);
 	void *dev;
+	bool off;		/* decoded nowhere for now (memory_move_range) */
 };
 
 /* Listeners: who caches something derived from page contents. Called on the
@@ -64,12 +65,17 @@ struct memory {
 	struct memory_listener listeners[4];
 	unsigned nlisteners;
 	struct journal *journal;	/* machine/journal.h: notes stores while set */
+	struct legacy *legacy;		/* machine/legacy.h: ROM shadowing below 1 MiB, or NULL */
+	bool video_is_ram;		/* 0xa0000-0xbffff reach the DRAM there (SMRAM open) */
 };
 
 /* Creates size bytes of RAM (page multiple). -errno if the host refuses. */
 int memory_create(struct memory *m, uint64_t size);
 void memory_destroy(struct memory *m);
-void memory_add_range(struct memory *m, const struct range *r);
+struct range *memory_add_range(struct memory *m, const struct range *r);
+/* For a RANGE_DEVICE, which nobody caches: it answers at base from now on, or nowhere.
+ * Of two ranges at one address the first that was added answers; RAM before either. */
+void memory_move_range(struct range *r, gpa_t base, bool on);
 void memory_add_listener(struct memory *m, const struct memory_listener *l);
 
 /* File offset of a RAM page's byte, or -1 where gpa is no plain RAM. */

@@ -21,6 +21,7 @@ static struct machine pc;
 static struct cpu pc_cpu;
 static int64_t pc_ns;
 static struct config pc_config;
+static void (*pc_prepare)(void);	/* after machine_create(), before the devices */
 
 static inline void pc_setup_with(uint64_t memory, struct chardev *console)
 {
@@ -31,6 +32,8 @@ static inline void pc_setup_with(uint64_t memory, struct chardev *console)
 	pc.cpu = &pc_cpu;
 	pc.clock.retired = &pc_ns;
 	pc.console = console;
+	if (pc_prepare)
+		pc_prepare();
 	ck_assert_int_eq(machine_add_devices(&pc, device_table), 0);
 	machine_reset(&pc);
 }

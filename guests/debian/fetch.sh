@@ -24,6 +24,7 @@ linux-686-pae      i386  @linux-image-686-pae            kernel=boot/vmlinuz-*
 linux-amd64        amd64 @linux-image-amd64              kernel=boot/vmlinuz-*
 linux-cloud-amd64  amd64 @linux-image-cloud-amd64        kernel=boot/vmlinuz-*
 kvm-amd64          amd64 @linux-image-amd64              kernel=boot/vmlinuz-* irqbypass.ko=lib/modules/*/kernel/virt/lib/irqbypass.ko kvm.ko=lib/modules/*/kernel/arch/x86/kvm/kvm.ko kvm-amd.ko=lib/modules/*/kernel/arch/x86/kvm/kvm-amd.ko kvm-intel.ko=lib/modules/*/kernel/arch/x86/kvm/kvm-intel.ko ccp.ko=lib/modules/*/kernel/drivers/crypto/ccp/ccp.ko
+disk-amd64         amd64 @linux-image-amd64              kernel=boot/vmlinuz-* scsi_common.ko=lib/modules/*/kernel/drivers/scsi/scsi_common.ko scsi_mod.ko=lib/modules/*/kernel/drivers/scsi/scsi_mod.ko libata.ko=lib/modules/*/kernel/drivers/ata/libata.ko ata_piix.ko=lib/modules/*/kernel/drivers/ata/ata_piix.ko crct10dif_common.ko=lib/modules/*/kernel/crypto/crct10dif_common.ko crct10dif_generic.ko=lib/modules/*/kernel/crypto/crct10dif_generic.ko crc-t10dif.ko=lib/modules/*/kernel/lib/crc-t10dif.ko crc64.ko=lib/modules/*/kernel/lib/crc64.ko crc64-rocksoft.ko=lib/modules/*/kernel/lib/crc64-rocksoft.ko t10-pi.ko=lib/modules/*/kernel/block/t10-pi.ko sd_mod.ko=lib/modules/*/kernel/drivers/scsi/sd_mod.ko cdrom.ko=lib/modules/*/kernel/drivers/cdrom/cdrom.ko sr_mod.ko=lib/modules/*/kernel/drivers/scsi/sr_mod.ko isofs.ko=lib/modules/*/kernel/fs/isofs/isofs.ko crc16.ko=lib/modules/*/kernel/lib/crc16.ko crc32c_generic.ko=lib/modules/*/kernel/crypto/crc32c_generic.ko mbcache.ko=lib/modules/*/kernel/fs/mbcache.ko jbd2.ko=lib/modules/*/kernel/fs/jbd2/jbd2.ko ext4.ko=lib/modules/*/kernel/fs/ext4/ext4.ko floppy.ko=lib/modules/*/kernel/drivers/block/floppy.ko
 installer-i386     i386  debian-installer-12-netboot-i386  kernel=usr/lib/debian-installer/images/12/i386/text/debian-installer/i386/linux initrd=usr/lib/debian-installer/images/12/i386/text/debian-installer/i386/initrd.gz
 installer-amd64    amd64 debian-installer-12-netboot-amd64 kernel=usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/linux initrd=usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/initrd.gz
 busybox-i386       i386  busybox-static                  busybox=bin/busybox
@@ -31,6 +32,11 @@ busybox-amd64      amd64 busybox-static                  busybox=bin/busybox
 gnumach            i386  gnumach-image-1.8-486           kernel=boot/gnumach-*
 memtest86+         amd64 memtest86+                      kernel=boot/memtest86+ia32.bin
 memtest86+x64      amd64 memtest86+                      kernel=boot/memtest86+x64.bin
+seabios            amd64 seabios                         bios=usr/share/seabios/bios-256k.bin
+grub-rescue        amd64 grub-rescue-pc                  cdrom=usr/lib/grub-rescue/grub-rescue-cdrom.iso floppy=usr/lib/grub-rescue/grub-rescue-floppy.img usb=usr/lib/grub-rescue/grub-rescue-usb.img
+isolinux           amd64 isolinux                        isolinux.bin=usr/lib/ISOLINUX/isolinux.bin isohdpfx.bin=usr/lib/ISOLINUX/isohdpfx.bin
+syslinux           amd64 syslinux-common                 ldlinux.c32=usr/lib/syslinux/modules/bios/ldlinux.c32
+ipxe               amd64 ipxe                            iso=usr/lib/ipxe/ipxe.iso
 bochsbios          amd64 bochsbios                       bios=usr/share/bochs/BIOS-bochs-latest
 vgabios            amd64 vgabios                         bios=usr/share/vgabios/vgabios.bin
 ROWS

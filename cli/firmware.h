@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the machine is given besides a kernel: a BIOS, and images in its drives. */
+#ifndef CLI_FIRMWARE_H
+#define CLI_FIRMWARE_H
+
+#include "cli/load.h"
+
+/* Both after machine_create() and before machine_add_devices(); -errno and one line in why[]. */
+/* A BIOS below 4 GiB and below 1 MiB: cfg->bios or the packaged one. *image is to be freed
+ * after machine_destroy(). */
+int firmware_load(struct machine *m, const struct config *cfg, uint8_t **image,
+		  char why[static WHY_SIZE]);
+/* The images of cfg, into m->disks and m->floppies; cfg->debugcon. */
+int media_open(struct machine *m, const struct config *cfg, char why[static WHY_SIZE]);
+/* After machine_destroy(). */
+void media_close(struct machine *m);
+
+#endif
