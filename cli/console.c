@@ -26,6 +26,8 @@
 
 #define ESCAPE		0x01	/* Ctrl-A */
 #define GRACE_SECONDS	10	/* for the vCPU thread to hear a request */
+#define WAKE_STOP	1	/* what WAKE is told; quitting may be said more than once */
+#define WAKE_QUIT	0x10000
 #define RETRY_MS	10	/* while the guest does not take its input */
 
 enum source { WAKE, SIGNALS, TIMER, INPUT, SOURCES };
@@ -66,6 +68,8 @@ void console_block_signals(void)
 	signals_set(&set);
 	/* Restoring the terminal from the background must not stop us. */
 	sigaddset(&set, SIGTTOU);
+	/* For whoever has the terminal, and no reason for others to be interrupted. */
+	sigaddset(&set, SIGWINCH);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
@@ -218,6 +222,18 @@ static void timer_read(struct console *c)
 		console_end(c, ATT_TIMEOUT, 0, EXIT_TIMEOUT);
 }
 
+/* True: this thread is to end. */
+static bool wake_read(struct console *c)
+{
+	uint64_t n;
+
+	if (read(c->fds[WAKE].fd, &n, sizeof(n)) != sizeof(n))
+		return false;
+	if (!(n % WAKE_QUIT) && !c->ending)
+		console_end(c, ATT_QUIT, 0, EXIT_OK);
+	return n % WAKE_QUIT;
+}
+
 static void *console_loop(void *arg)
 {
 	struct console *c = arg;
@@ -229,7 +245,7 @@ static void *console_loop(void *arg)
 			bug_on(errno != EINTR);
 			continue;
 		}
-		if (c->fds[WAKE].revents)
+		if (c->fds[WAKE].revents && wake_read(c))
 			return NULL;
 		if (c->fds[SIGNALS].revents)
 			signal_read(c);
@@ -297,13 +313,21 @@ int console_start(struct console **out, struct machine *m)
 	return 0;
 }
 
+void console_quit(struct console *c)
+{
+	uint64_t n = WAKE_QUIT;
+
+	if (write(c->fds[WAKE].fd, &n, sizeof(n)) < 0)
+		return;
+}
+
 void console_stop(struct console *c)
 {
-	uint64_t one = 1;
+	uint64_t n = WAKE_STOP;
 
 	if (!c)
 		return;
-	if (write(c->fds[WAKE].fd, &one, sizeof(one)) == sizeof(one))
+	if (write(c->fds[WAKE].fd, &n, sizeof(n)) == sizeof(n))
 		pthread_join(c->thread, NULL);
 	terminal_restore();
 	console_free(c);

@@ -5,11 +5,15 @@
 
 #include "cli/load.h"
 
-/* Both after machine_create() and before machine_add_devices(); -errno and one line in why[]. */
+/* All after machine_create() and before machine_add_devices(); -errno and one line in why[]. */
 /* A BIOS below 4 GiB and below 1 MiB: cfg->bios or the packaged one. *image is to be freed
  * after machine_destroy(). */
 int firmware_load(struct machine *m, const struct config *cfg, uint8_t **image,
 		  char why[static WHY_SIZE]);
+/* The display adapter's, into m->vga_rom: cfg->vgabios or the packaged one; none is no error.
+ * Likewise to be freed. */
+int vgabios_load(struct machine *m, const struct config *cfg, uint8_t **image,
+		 char why[static WHY_SIZE]);
 /* The images of cfg, into m->disks and m->floppies; cfg->debugcon. */
 int media_open(struct machine *m, const struct config *cfg, char why[static WHY_SIZE]);
 /* After machine_destroy(). */

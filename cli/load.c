@@ -257,19 +257,38 @@ unsigned load_memory_map(const struct machine *m, struct map_entry map[static MA
 	return n;
 }
 
+struct bios_field { uint16_t at, val; };
+
+static void bios_fields(struct machine *m, const struct bios_field *f, unsigned n)
+{
+	uint8_t val[2];
+
+	for (unsigned i = 0; i < n; i++) {
+		put_le(val, f[i].val, 2);
+		load_copy(m, f[i].at, val, 2);
+	}
+}
+
 void load_bios_data(struct machine *m)
 {
-	static const struct { uint16_t at, val; } fields[] = {
+	static const struct bios_field fields[] = {
 		{ 0x400, 0x3f8 },			/* first serial port */
 		{ 0x40e, LOW_MEMORY_KIB << 6 },		/* segment of the EBDA */
 		{ 0x410, 0x0200 },			/* equipment: one serial port */
 		{ 0x413, LOW_MEMORY_KIB },
 	};
-	uint8_t val[2] = { 1 };		/* the EBDA starts with its size in KiB */
+	static const struct bios_field text_mode[] = {
+		{ 0x449, 3 },				/* the mode; */
+		{ 0x44a, 80 }, { 0x44c, 0x1000 },	/* columns, bytes of a page */
+		{ 0x460, 0x0d0e },			/* lines of the cursor */
+		{ 0x463, 0x3d4 }, { 0x465, 0x3029 },	/* CRT controller; CGA's mode and colours */
+		{ 0x484, 16 << 8 | 24 },		/* last row, lines of a character */
+		{ 0x487, 0xf960 }, { 0x489, 0x0851 },	/* 256 KiB, switches; VGA, 400 lines */
+	};
+	uint8_t ebda_size = 1;		/* in KiB, at its start */
 
-	load_copy(m, LOW_MEMORY_KIB << 10, val, 1);
-	for (unsigned i = 0; i < ARRAY_LEN(fields); i++) {
-		put_le(val, fields[i].val, 2);
-		load_copy(m, fields[i].at, val, 2);
-	}
+	load_copy(m, LOW_MEMORY_KIB << 10, &ebda_size, 1);
+	bios_fields(m, fields, ARRAY_LEN(fields));
+	if (m->vga)
+		bios_fields(m, text_mode, ARRAY_LEN(text_mode));
 }

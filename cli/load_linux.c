@@ -33,7 +33,8 @@
 
 /* The rest of the zero page. */
 enum zero_page_field {
-	EXT_MEM_K = 0x002, ALT_MEM_K = 0x1e0, E820_ENTRIES = 0x1e8, E820_TABLE = 0x2d0,
+	EXT_MEM_K = 0x002, VIDEO_MODE = 0x006, VIDEO_COLUMNS = 0x007,
+	VIDEO_EGA_BX = 0x00a, VIDEO_LINES = 0x00e, VIDEO_IS_VGA = 0x00f, VIDEO_POINTS = 0x010, ALT_MEM_K = 0x1e0, E820_ENTRIES = 0x1e8, E820_TABLE = 0x2d0,
 	E820_ENTRY_SIZE = 20,
 };
 #define MAGIC_HDRS	0x53726448u
@@ -132,6 +133,17 @@ static int initrd_place(const struct boot *b, struct machine *m, uint64_t end, u
 	return 0;
 }
 
+/* screen_info: text mode 3, as the adapter is after a reset without a BIOS. */
+static void screen_fill(uint8_t zp[static PAGE_SIZE])
+{
+	zp[VIDEO_MODE] = 3;
+	zp[VIDEO_COLUMNS] = 80;
+	zp[VIDEO_EGA_BX] = 3;		/* 256 KiB; not 0x10, which says that there is no EGA */
+	zp[VIDEO_LINES] = 25;
+	zp[VIDEO_IS_VGA] = 1;
+	zp[VIDEO_POINTS] = 16;
+}
+
 static void zero_page_fill(uint8_t zp[static PAGE_SIZE], const struct boot *b,
 			   const struct machine *m, uint32_t initrd_at)
 {
@@ -147,6 +159,8 @@ static void zero_page_fill(uint8_t zp[static PAGE_SIZE], const struct boot *b,
 		end = k->size;
 	memcpy(zp + HEADER_START, k->data + HEADER_START, end - HEADER_START);
 
+	if (m->vga)
+		screen_fill(zp);
 	zp[TYPE_OF_LOADER] = 0xff;
 	zp[LOADFLAGS] |= CAN_USE_HEAP;
 	put_le(zp + VID_MODE, 0xffff, 2);		/* "normal" */

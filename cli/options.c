@@ -27,6 +27,11 @@ static const char examples[] =
 	"        --debug-exit --timeout 60\n\n"
 	"  A disk with its own boot loader, by way of a BIOS; what it writes is forgotten:\n"
 	"    hemi run --disk disk.img,snapshot --memory 512M\n\n"
+	"  The same on a screen: in this terminal (Ctrl-A x quits), or for a VNC viewer:\n"
+	"    hemi run --disk disk.img,snapshot --display terminal\n"
+	"    hemi run --disk disk.img,snapshot --display vnc\n\n"
+	"  What a kernel's text console says after ten seconds:\n"
+	"    hemi run --kernel vmlinuz --timeout 10 --screenshot screen.txt\n\n"
 	"EXIT STATUS\n"
 	"  0 powered off or halted for good, 1 host failure, 2 usage, 3 triple fault,\n"
 	"  4 lockstep found a difference, "
@@ -276,6 +281,8 @@ static int options_convert(struct options *o)
 		r = check_serial(c->serial);
 	if (r == OPTIONS_RUN)
 		r = options_drives(o);
+	if (r == OPTIONS_RUN)
+		r = options_display(o);
 	if (r == OPTIONS_RUN && c->cpu_model)
 		r = check_cpu(c->cpu_model);
 	c->engine = (enum engine)engine;
@@ -340,6 +347,17 @@ static GOptionContext *options_context(struct options *o)
 		  "BIOS image, used without --kernel (default: SeaBIOS as packaged)", "FILE" },
 		{ "debugcon", 0, 0, G_OPTION_ARG_FILENAME, &t->debugcon,
 		  "the BIOS's debug port 0x402: stderr or file:NAME", "WHERE" },
+		{ "display", 0, 0, G_OPTION_ARG_STRING, &t->display,
+		  "where the screen is: none (default), terminal, or vnc (port 5900 of this host)",
+		  "none|terminal|vnc[=ADDR:PORT]" },
+		{ "vnc-password", 0, 0, G_OPTION_ARG_FILENAME, &t->vnc_password,
+		  "file whose first line VNC viewers must know", "FILE" },
+		{ "screenshot", 0, 0, G_OPTION_ARG_FILENAME, &t->screenshot,
+		  "at the end: the screen as PNG, .ppm, or .txt (its characters)", "FILE" },
+		{ "vga", 0, 0, G_OPTION_ARG_STRING, &t->vga,
+		  "display adapter: std (default) or none", "NAME" },
+		{ "vgabios", 0, 0, G_OPTION_ARG_FILENAME, &t->vgabios,
+		  "its BIOS (default: SeaBIOS's as packaged)", "FILE" },
 		{ "memory", 'm', 0, G_OPTION_ARG_STRING, &t->memory,
 		  "guest memory, with suffix K, M or G (default 256M)", "SIZE" },
 		{ "engine", 'e', 0, G_OPTION_ARG_STRING, &t->engine,
@@ -440,7 +458,8 @@ void options_free(struct options *o)
 		o->text.kernel, o->text.initrd, o->text.append, o->text.memory, o->text.engine,
 		o->text.direct, o->text.gate, o->text.cpu, o->text.serial, o->text.stats_file,
 		o->text.clock, o->text.rtc, o->text.trace, o->text.kernel_unpack, o->text.bios,
-		o->text.debugcon, o->text.cdrom, o->text.floppy, o->text.boot,
+		o->text.debugcon, o->text.cdrom, o->text.floppy, o->text.boot, o->text.vga,
+		o->text.vgabios, o->text.display, o->text.vnc_password, o->text.screenshot,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)

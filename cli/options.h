@@ -12,6 +12,7 @@ struct options {
 		char *kernel, *initrd, *append, *memory, *engine, *direct, *gate, *cpu, *serial;
 		char *stats_file, *clock, *rtc, *trace, *kernel_unpack;
 		char *bios, *debugcon, *cdrom, *floppy, *boot;
+		char *vga, *vgabios, *display, *vnc_password, *screenshot;
 		char **modules, **disks;
 	} text;
 	struct option_flags { int debug_exit, strict, no_reboot, state_hash, verbose; } flags;
@@ -27,6 +28,9 @@ void options_free(struct options *o);
 int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* What o->text says of the BIOS and of drives, into o->config: options_disk.c. */
 int options_drives(struct options *o);
+
+/* Likewise of the display: options_display.c. After c->serial. */
+int options_display(struct options *o);
 
 /* "512M" in bytes; false if it is no size. */
 bool parse_size(const char *s, uint64_t *out);

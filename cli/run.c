@@ -13,9 +13,11 @@
 
 #include "cli/command.h"
 #include "cli/console.h"
+#include "cli/display.h"
 #include "cli/firmware.h"
 #include "cli/load.h"
 #include "cli/options.h"
+#include "cli/screenshot.h"
 #include "cli/stats.h"
 #include "dev/chardev.h"
 #include "dev/table.h"
@@ -27,11 +29,12 @@ struct run {
 	struct options options;
 	const struct config *cfg;
 	struct boot *boot;	/* NULL: a BIOS boots */
-	uint8_t *bios;
+	uint8_t *bios, *vgabios;
 	struct machine machine;
 	bool made;		/* machine_create() succeeded */
 	struct vmm *vmm;
 	struct console *console;
+	struct display *display;
 	char why[WHY_SIZE];
 };
 
@@ -87,6 +90,8 @@ static int run_create(struct run *r)
 	r->made = true;
 	if (!r->boot && firmware_load(m, r->cfg, &r->bios, r->why))
 		return failed_why(r->why);
+	if (vgabios_load(m, r->cfg, &r->vgabios, r->why))
+		return failed_why(r->why);
 	if (media_open(m, r->cfg, r->why))
 		return failed_why(r->why);
 	if (chardev_open(&m->console, m, r->cfg->serial, r->why))
@@ -104,11 +109,14 @@ static int run_create(struct run *r)
 	err = console_start(&r->console, m);
 	if (err)
 		return failed("console", err);
+	if (display_start(&r->display, m, r->console, r->why))
+		return failed_why(r->why);
 	return EXIT_OK;
 }
 
 static void run_destroy(struct run *r)
 {
+	display_stop(r->display);
 	console_stop(r->console);
 	if (r->vmm)
 		vmm_destroy(r->vmm);
@@ -118,6 +126,7 @@ static void run_destroy(struct run *r)
 		media_close(&r->machine);
 	}
 	free(r->bios);
+	free(r->vgabios);
 	boot_close(r->boot);
 	options_free(&r->options);
 }
@@ -230,16 +239,26 @@ static int run_report(struct run *r, int status)
 static int run_machine(struct run *r)
 {
 	enum power power;
-	int err = run_loop(r, &power);
+	int err = run_loop(r, &power), status;
 
 	/* The guest's last words, while signals still count; then the terminal is the
 	 * user's again before anything is said. */
 	chardev_flush(r->machine.console);
+	if (r->machine.look)
+		r->machine.look(r->machine.look_arg);
+	display_stop(r->display);
+	r->display = NULL;
 	console_stop(r->console);
 	r->console = NULL;
 	if (err)
 		return failed_why(r->why);
-	return run_report(r, status_of(power, &r->machine));
+	if (r->cfg->screenshot) {
+		err = screenshot_write(&r->machine, r->cfg->screenshot);
+		if (err)
+			fprintf(stderr, "hemi: screenshot %s: %s\n", r->cfg->screenshot, strerror(-err));
+	}
+	status = run_report(r, status_of(power, &r->machine));
+	return err && !status ? EXIT_HOST : status;
 }
 
 int command_run(int argc, char **argv)

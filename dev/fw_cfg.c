@@ -155,8 +155,9 @@ static int fill(struct fw_cfg *f)
 		err = add_memory_map(f);
 	if (!err)
 		err = file_add(f, "etc/system-states", sleep_states, sizeof(sleep_states));
-	/* Without a display, text of the BIOS's services goes to the serial port. */
-	if (!err && f->m->console && !pci_has_class(f->m, 3))
+	/* While nobody looks at a display, text of the BIOS's services goes to the serial port
+	 * too. */
+	if (!err && f->m->console && !f->m->config->display && !f->m->config->screenshot)
 		err = file_add(f, "etc/sercon-port", port, sizeof(port));
 	return err;
 }

@@ -10,6 +10,7 @@ const struct device_ops *const device_table[] = {
 	&piix3_device,		/* PCI 1.0		ISA bridge: interrupt routing */
 	&ide_device,		/* PCI 1.1, 0x1f0, 0x170, ...	two IDE cables */
 	&piix4_pm_device,	/* PCI 1.3, 0xb2, 0xafe0	power management, ACPI */
+	&vga_device,		/* PCI 2.0, 0x3b4-0x3da, 0x1ce-0x1d0	display */
 	&pit_device,		/* 0x40-0x43, 0x61	8254, speaker gate */
 	&rtc_device,		/* 0x70-0x71		MC146818 and CMOS memory */
 	&i8042_device,		/* 0x60, 0x64		keyboard controller */

@@ -10,6 +10,8 @@ enum direct_kind { DIRECT_AUTO, DIRECT_RING3, DIRECT_KVM };
 /* --trace, in builds with --enable-trace: instructions, exceptions and interrupts,
  * crossings into and out of the direct engine, port accesses. */
 enum trace_what { TRACE_INSN = 1, TRACE_EVENT = 2, TRACE_CROSS = 4, TRACE_IO = 8 };
+enum vga_kind { VGA_NONE, VGA_STD };
+enum display_kind { DISPLAY_NONE, DISPLAY_TERMINAL, DISPLAY_VNC };
 enum gate_policy { GATE_ALWAYS, GATE_ADAPTIVE, GATE_NEVER };
 
 /* --lockstep: user code on both engines, compared after each instruction. */
@@ -28,6 +30,13 @@ struct config {
 	const char *const *modules;	/* Multiboot modules, NULL-terminated, or NULL */
 	const char *bios;		/* NULL: the packaged one; used if there is no kernel */
 	const char *debugcon;		/* stderr, file:NAME, or NULL */
+	enum vga_kind vga;
+	const char *vgabios;		/* NULL: the packaged one, if there is one */
+	const char *screenshot;		/* file for the last picture, or NULL */
+	enum display_kind display;
+	char vnc_address[64];
+	uint16_t vnc_port;
+	const char *vnc_password;	/* a file that holds it, or NULL */
 	struct config_disk disks[CONFIG_DISKS], cdrom, floppy;	/* file: NULL if there is none */
 	const char *boot_order;		/* letters a, c, d, or NULL */
 	uint64_t memory;		/* bytes */

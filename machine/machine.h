@@ -29,6 +29,8 @@ struct chardev;	/* dev/chardev.h: the host side of a serial port */
 struct disk;	/* dev/disk.h: an image file */
 struct pci_bus;	/* dev/pci.h */
 struct isa_dma;	/* dev/isa_dma.h */
+struct vga;	/* dev/vga.h */
+struct input;	/* dev/input.h */
 
 /* Where media are: two on each IDE cable, then the floppy drives. */
 #define MACHINE_DISKS	4
@@ -57,6 +59,12 @@ struct machine {
 	int debugcon;			/* host file of the firmware's debug port, or -1 */
 	struct pci_bus *pci;		/* set by the bus, before devices that are on it */
 	struct isa_dma *isa_dma;	/* likewise */
+	struct vga *vga;		/* set by the adapter, if the machine has one */
+	struct input *input;		/* what the user does; set by the keyboard controller */
+	void (*look)(void *arg);	/* ATT_LOOK: somebody wants to see the screen; or NULL */
+	void *look_arg;
+	const uint8_t *vga_rom;		/* its BIOS or NULL; set before machine_add_devices() */
+	size_t vga_rom_size;
 
 	enum power power;		/* vCPU thread only */
 	uint32_t debug_exit_code;
@@ -73,11 +81,12 @@ struct machine {
 };
 
 enum attention {
-	ATT_INPUT   = 1,	/* host input waits for a device (chardev) */
+	ATT_INPUT   = 1,	/* host input waits for a device (chardev, input) */
 	ATT_QUIT    = 2,
 	ATT_TIMEOUT = 4,
 	ATT_TIMER   = 8,	/* look at the clock */
 	ATT_STATS   = 16,
+	ATT_LOOK    = 32,
 };
 
 /* Any thread: ask for attention and get the vCPU out of its engine. */

@@ -44,16 +44,17 @@ START_TEST(i8042_probe)
 	out(DATA, 0x74);
 	ck_assert_int_eq(command(0x20), 0x74);
 	ck_assert_uint_eq(in(CMD) & 0x01, 0);
-	/* No auxiliary port, and a driver finds out without waiting. */
+	/* The three things by which drivers find the auxiliary port. */
 	out(CMD, 0xd3);
 	out(DATA, 0x5a);
-	ck_assert_uint_eq(in(CMD) & 0x21, 0x01);
+	ck_assert_uint_eq(in(CMD) & 0x21, 0x21);
 	ck_assert_int_eq(answer(), 0x5a);
-	ck_assert_int_eq(command(0xa9), 0x01);
+	ck_assert_int_eq(command(0xa9), 0x00);
 	out(CMD, 0xd4);
-	out(DATA, 0xff);
-	ck_assert_uint_eq(in(CMD) & 0x61, 0x61);
-	ck_assert_int_eq(answer(), 0xfe);
+	out(DATA, 0xf2);
+	ck_assert_uint_eq(in(CMD) & 0x61, 0x21);
+	ck_assert_int_eq(answer(), 0xfa);
+	ck_assert_int_eq(answer(), 0x00);
 }
 END_TEST
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "dev/chardev.h"
+#include "dev/input.h"
 #include "vmexit/internal.h"
 
 /* Instructions between two looks at the clock: some 50 us. */
@@ -26,8 +27,12 @@ void vmm_take_requests(struct machine *m)
 		m->power = POWER_QUIT;
 	if (bits & ATT_TIMEOUT)
 		m->power = POWER_TIMEOUT;
-	if (bits & ATT_INPUT)
+	if (bits & ATT_INPUT) {
 		chardev_deliver(m->console);
+		input_deliver(m);
+	}
+	if (bits & ATT_LOOK && m->look)
+		m->look(m->look_arg);
 }
 
 /* HLT with interrupts off waits for nothing that could come (SDM 2 HLT). */
