@@ -22,16 +22,15 @@ ends() { # STATUS TEXT WHAT GOT
 
 guest "$@" --timeout 15 --append "console=ttyS0 acpi=off noapic nolapic panic=0"
 ends 124 'stopped after' "--timeout" $?
-# While the kernel is still being unpacked, which takes its time in here, and later.
-began=$(date +%s)
-guest "$@" --timeout 60 --append "console=ttyS0 acpi=off noapic nolapic panic=0" &
+# While the kernel is still being unpacked, which takes its time in here: it is not entered.
+guest "$@" --verbose --timeout 300 --append "console=ttyS0 acpi=off noapic nolapic panic=0" &
 sleep 1
 kill -INT $(pidof hemi)
 wait $!
 ends 130 'signal 2' "interrupted at once" $?
-[ $(($(date +%s) - began)) -le 4 ] || { echo "FAIL: an interrupt took its time"; bad=1; }
-guest "$@" --timeout 60 --append "console=ttyS0 acpi=off noapic nolapic panic=0" &
-for i in $(seq 50); do
+! grep 'entered at' /tmp/err || { echo "FAIL: it was not interrupted at once"; bad=1; }
+guest "$@" --timeout 300 --append "console=ttyS0 acpi=off noapic nolapic panic=0" &
+for i in $(seq 250); do
 	! grep -q Linux /tmp/out || break
 	sleep 1
 done
@@ -39,6 +38,6 @@ sleep 1
 kill -INT $(pidof hemi)
 wait $!
 ends 130 'signal 2' "interrupted" $?
-guest "$@" --timeout 60 --append "console=ttyS0 acpi=off noapic nolapic panic=-1 reboot=t"
+guest "$@" --timeout 300 --append "console=ttyS0 acpi=off noapic nolapic panic=-1 reboot=t"
 ends 3 'triple fault; the vCPU:' "triple fault" $?
 exit $bad
