@@ -13,6 +13,7 @@ static int command_help(int argc, char **argv);
 static const struct command commands[] = {
 	{ "run", "boot a kernel", command_run },
 	{ "probe", "tell what this host can do", command_probe },
+	{ "model", "the machine of Popek and Goldberg (1974) and its monitors", command_model },
 	{ "version", "print the version", command_version },
 	{ "help", "list the sub-commands, or explain one", command_help },
 };
@@ -63,7 +64,7 @@ static int command_help(int argc, char **argv)
 		fprintf(stderr, "hemi: unknown command '%s'; see hemi help\n", argv[1]);
 		return EXIT_USAGE;
 	}
-	if (c->run != command_run && c->run != command_probe) {
+	if (c->run == command_version || c->run == command_help) {
 		printf("hemi %s: %s\n", c->name, c->summary);
 		return EXIT_OK;
 	}
