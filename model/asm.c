@@ -173,7 +173,8 @@ static int field(struct assembler *a, const char *s, bool must, uint64_t *value)
 {
 	int err = expression(a, s, must, value);
 
-	if (!err && *value > UINT16_MAX)
+	/* In the first pass a label that is still to come counts as 0. */
+	if (!err && (must || a->pass == 2) && *value > UINT16_MAX)
 		return fail(a, "'%s' is not between 0 and 65535", s);
 	return err;
 }

@@ -12,7 +12,7 @@
 #define KEPT	UINT64_C(0x5afe5afe5afe5afe)
 
 /* An LPSW of the monitor at depth n costs 2^n - 1 instructions of the host. */
-#define STEPS_MAX	(UINT64_C(1) << 24)
+#define STEPS_MAX	(UINT64_C(1) << 20)
 
 unsigned monitor_host_q(unsigned q, unsigned depth)
 {
