@@ -206,7 +206,7 @@ START_TEST(homomorphism)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct check c = checked(rows[i].kind, rows[i].depth, 0, 500);
+		struct check c = checked(rows[i].kind, rows[i].depth, 0, 200);
 
 		ck_assert_uint_eq(c.diverged, 0);
 		ck_assert_uint_gt(c.host_steps, c.steps);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What model-mutants.test runs for each mutant: status 0 if every monitor is still a homomorphism. */
+/* Run by model-mutants.test for each mutant: status 0 if every monitor keeps to the map. */
 #include <stdio.h>
 
 #include "model/check.h"
