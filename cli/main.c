@@ -14,6 +14,7 @@ static const struct command commands[] = {
 	{ "run", "boot a kernel", command_run },
 	{ "probe", "tell what this host can do", command_probe },
 	{ "criterion", "tell which instructions are sensitive, and why", command_criterion },
+	{ "model", "the machine of Popek and Goldberg (1974) and its monitors", command_model },
 	{ "version", "print the version", command_version },
 	{ "help", "list the sub-commands, or explain one", command_help },
 };
