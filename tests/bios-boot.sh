@@ -20,9 +20,10 @@ done
 guest_fetch seabios disk-amd64
 bios=$(sed -n 1p "$work/paths") kernel=$(sed -n 2p "$work/paths")
 modules=$(sed 1,2d "$work/paths")
+# Host, cable, drive: the names sda and sdb go to whom is found first.
 case $medium in
-disk) source=/dev/sda target=/dev/sdb ;;
-*) source=/dev/sr0 target=/dev/sda ;;
+disk) source=0:0:0:0 target=0:0:1:0 ;;
+*) source=1:0:0:0 target=0:0:0:0 ;;
 esac
 
 cat >"$work/script" <<SCRIPT
@@ -30,11 +31,13 @@ for module in $(for m in $modules; do basename "$m"; done | tr '\n' ' '); do
 	insmod /bin/\$module || echo "insmod \$module failed"
 done
 for i in 1 2 3 4 5 6 7 8 9 10; do
-	[ -b $source ] && [ -b $target ] && break
+	source=\$(ls /sys/bus/scsi/devices/$source/block)
+	target=\$(ls /sys/bus/scsi/devices/$target/block)
+	[ -b "/dev/\$source" ] && [ -b "/dev/\$target" ] && break
 	sleep 1
-done
+done 2>/dev/null
 mkdir /source /target
-mount -t iso9660 -o ro $source /source && mount -t ext4 $target /target || exit
+mount -t iso9660 -o ro /dev/\$source /source && mount -t ext4 /dev/\$target /target || exit
 cat /target/greeting
 sha256sum </source/boot/vmlinuz
 cp /source/boot/vmlinuz /target/copy
