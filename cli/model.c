@@ -94,9 +94,11 @@ static int read_monitor(struct model_options *o, bool check)
 	if (!o->depth)
 		o->depth = o->every ? 4 : least;
 	if (o->depth < least || o->depth > MONITOR_DEPTH_MAX)
-		return usage("--depth=%d: not between %d and %d", o->depth, least, MONITOR_DEPTH_MAX);
+		return usage("--depth=%d: not between %d and %d", o->depth, least,
+			     MONITOR_DEPTH_MAX);
 	if (o->depth > 1 && (o->bare || strcmp(m, "vmm") == 0))
-		return usage("--depth=%d: --monitor=%s has none; say recursive or hybrid", o->depth, m);
+		return usage("--depth=%d: --monitor=%s has none; say recursive or hybrid",
+			     o->depth, m);
 	return EXIT_OK;
 }
 
@@ -143,11 +145,12 @@ int command_model(int argc, char **argv)
 	struct model_options o = { .steps = 1000000, .programs = 1000, .seed = 1 };
 	const GOptionEntry entries[] = {
 		{ "monitor", 'm', 0, G_OPTION_ARG_STRING, &o.monitor,
-			"what runs the program: bare, vmm (Theorem 1), recursive (2), hybrid (3)", "KIND" },
+			"what runs it: bare, vmm (Theorem 1), recursive (2), hybrid (3)", "KIND" },
 		{ "depth", 'd', 0, G_OPTION_ARG_INT, &o.depth, "monitors in each other", "N" },
 		{ "with", 'w', 0, G_OPTION_ARG_STRING, &o.with_words,
 			"add instructions: jrst1, readm, readr", "LIST" },
-		{ "steps", 0, 0, G_OPTION_ARG_INT64, &o.steps, "run: end after N instructions", "N" },
+		{ "steps", 0, 0, G_OPTION_ARG_INT64, &o.steps,
+			"run: end after N instructions", "N" },
 		{ "memory", 0, 0, G_OPTION_ARG_INT, &o.memory, "run: cells of memory", "N" },
 		{ "trace", 't', 0, G_OPTION_ARG_NONE, &o.trace, "run: print every step", NULL },
 		{ "programs", 'n', 0, G_OPTION_ARG_INT64, &o.programs, "random programs", "N" },
@@ -160,7 +163,8 @@ int command_model(int argc, char **argv)
 	int status;
 
 	g_option_context_add_main_entries(c, entries, NULL);
-	g_option_context_set_summary(c, "The machine of Popek and Goldberg (1974), and their monitors.");
+	g_option_context_set_summary(c,
+		"The machine of Popek and Goldberg (1974), and their monitors.");
 	g_option_context_set_description(c, examples);
 	if (g_option_context_parse(c, &argc, &argv, &err)) {
 		status = dispatch(argc, argv, &o);

@@ -36,14 +36,14 @@ static const char *modes(const struct classify_witness w[CLASSIFY_MODES])
 
 static void table(const struct theorems *t)
 {
-	printf("%-12s %-10s %-8s %-9s %-5s %s\n", "instruction", "privileged", "control", "location",
-	       "mode", "what");
+	printf("%-12s %-10s %-8s %-9s %-5s %s\n", "instruction", "privileged", "control",
+	       "location", "mode", "what");
 	for (unsigned i = 0; i < t->n; i++) {
 		const struct classify *c = &t->insn[i];
 
-		printf("%-12s %-10s %-8s %-9s %-5s %s\n", c->insn->name, c->privileged ? "yes" : "-",
-		       modes(c->control), modes(c->location), c->mode.found ? "yes" : "-",
-		       c->insn->what);
+		printf("%-12s %-10s %-8s %-9s %-5s %s\n", c->insn->name,
+		       c->privileged ? "yes" : "-", modes(c->control),
+		       modes(c->location), c->mode.found ? "yes" : "-", c->insn->what);
 	}
 	printf("\ncontrol, location, mode: sensitive so, in supervisor (s) or user mode (u);\n"
 	       "%" PRIu64 " states tried for each instruction\n", t->insn[0].tried);
@@ -93,7 +93,8 @@ static void theorem_text(const struct theorems *t, enum theorem th, const struct
 	printf("  its monitor%s: %" PRIu64 " of %" PRIu64 " random programs diverge from the bare "
 	       "machine\n", c->depth > 1 ? ", depth 3" : "", c->diverged, c->done);
 	if (c->diverged) {
-		printf("  first of all program %" PRIu64 " of seed %" PRIu64 ", ", c->shortest, c->seed);
+		printf("  first of all program %" PRIu64 " of seed %" PRIu64 ", ", c->shortest,
+		       c->seed);
 		show_difference(stdout, first);
 	}
 }

@@ -96,8 +96,8 @@ void check_program(struct pg *m, uint64_t *e, uint64_t seed, uint64_t n, unsigne
 		e[i] = i < data_from(q) && below(&s, 32) ? random_insn(&s, q, with)
 						     : random_data(&s, q);
 	if (below(&s, 8))
-		e[PG_NEW] = pg_psw_word((struct pg_psw){ .p = (uint16_t)(2 + below(&s, data_from(q) - 2)),
-			.bound = (uint16_t)q }, PG_NONE);
+		e[PG_NEW] = pg_psw_word((struct pg_psw){ .bound = (uint16_t)q,
+			.p = (uint16_t)(2 + below(&s, data_from(q) - 2)) }, PG_NONE);
 }
 
 static void account(struct check *c, const struct compare *cmp)

@@ -27,8 +27,8 @@ static uint64_t content(unsigned kind, unsigned at)
 	case 2: return pg_psw_word((struct pg_psw){ .p = 1, .base = 3, .bound = 4 }, PG_NONE) + at;
 	case 3: return pg_psw_word((struct pg_psw){ .user = true, .p = 1, .base = 3, .bound = 4 },
 				   PG_NONE) + at;
-	case 4: return pg_psw_word((struct pg_psw){ .user = at & 1, .p = (uint16_t)at, .base = PLACE0,
-				   .bound = WINDOW }, PG_NONE);
+	case 4: return pg_psw_word((struct pg_psw){ .user = at & 1, .p = (uint16_t)at,
+				   .base = PLACE0, .bound = WINDOW }, PG_NONE);
 	}
 	return UINT64_C(0x9e3779b97f4a7c15) * (at + 1);
 }
@@ -116,7 +116,8 @@ void classify_insn(struct classify *c, const struct pg_insn *insn, unsigned with
 
 		for (unsigned user = 0; user < 2; user++)
 			for (unsigned place = 0; place < 2; place++)
-				try_state(&t[user][place], with, word, kind, p, user, places[place]);
+				try_state(&t[user][place], with, word, kind, p, user,
+					  places[place]);
 		try_four(c, t, &trapped_in_supervisor, &spared_in_user);
 	}
 	c->privileged = !trapped_in_supervisor && !spared_in_user;

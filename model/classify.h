@@ -9,7 +9,7 @@
  *
  *	privileged	traps in user mode, and not in supervisor mode, whatever else the state is
  *	control		sensitive in mode m: from some S with M = m it changes M or R
- *	location	sensitive in mode m: its effect on P and on the window of memory that R shows
+ *	location	sensitive in mode m: its effect on P and on the window of E that R shows
  *			is not the same where the same window lies elsewhere in E
  *	mode		sensitive: its effect on P and the window is not the same in both modes
  */

@@ -102,8 +102,8 @@ static uint64_t constant_cell(const struct monitor_level *lv, unsigned at)
 {
 	switch (at) {
 	case PG_NEW:
-		return pg_psw_word((struct pg_psw){ .p = MONITOR_DISPATCH, .bound = (uint16_t)lv->q },
-				   PG_NONE);
+		return pg_psw_word((struct pg_psw){ .p = MONITOR_DISPATCH,
+				   .bound = (uint16_t)lv->q }, PG_NONE);
 	case MONITOR_RESUME:
 		return pg_word(PG_LPSW_OP, MONITOR_SAVE, 0, 0);
 	case MONITOR_DISPATCH:

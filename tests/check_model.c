@@ -30,7 +30,8 @@ static struct pg machine(const char *text, unsigned with)
 START_TEST(trap_swaps)
 {
 	static const struct { const char *insn; enum pg_trap cause; } rows[] = {
-		{ "LPSW 2", PG_PRIVILEGED }, { "SETR 2", PG_PRIVILEGED }, { "GETR 2", PG_PRIVILEGED },
+		{ "LPSW 2", PG_PRIVILEGED }, { "SETR 2", PG_PRIVILEGED },
+		{ "GETR 2", PG_PRIVILEGED },
 		{ "GETM 2", PG_PRIVILEGED }, { "HALT", PG_PRIVILEGED }, { "SVC 3", PG_SVC },
 		{ ".word 0", PG_ILLEGAL }, { "JRST1 1", PG_ILLEGAL }, { "READM 1", PG_ILLEGAL },
 		{ "MOV 2, 4", PG_MEMORY }, { "MOV 4, 2", PG_MEMORY }, { "LOAD 2, 3", PG_MEMORY },
@@ -44,7 +45,8 @@ START_TEST(trap_swaps)
 		struct pg_psw user = { .user = true, .base = 4, .bound = 4 };
 		struct pg m;
 
-		snprintf(text, sizeof(text), VECTORS ".word 0, 0\n%s\n.word 7, 8, 4, 0\n", rows[i].insn);
+		snprintf(text, sizeof(text), VECTORS ".word 0, 0\n%s\n.word 7, 8, 4, 0\n",
+			 rows[i].insn);
 		m = machine(text, 0);
 		m.psw = user;
 		ck_assert_msg(pg_step(&m) == rows[i].cause, "%s", rows[i].insn);
@@ -76,7 +78,8 @@ START_TEST(arithmetic)
 	static const struct { const char *insn; uint64_t want; } rows[] = {
 		{ "SET 6, 65535", 65535 }, { "MOV 6, 7", 12 }, { "ADD 6, 7, 8", 17 },
 		{ "SUB 6, 8, 7", UINT64_MAX - 6 }, { "MUL 6, 7, 8", 60 }, { "AND 6, 7, 8", 4 },
-		{ "OR 6, 7, 8", 13 }, { "XOR 6, 7, 8", 9 }, { "SHL 6, 7, 2", 48 }, { "SHR 6, 7, 2", 3 },
+		{ "OR 6, 7, 8", 13 }, { "XOR 6, 7, 8", 9 }, { "SHL 6, 7, 2", 48 },
+		{ "SHR 6, 7, 2", 3 },
 		{ "LT 6, 8, 7", 1 }, { "LT 6, 7, 8", 0 }, { "EQ 6, 7, 7", 1 }, { "EQ 6, 7, 8", 0 },
 		{ "LOAD 6, 8", 99 }, { "GETM 6", 0 }, { "GETR 6", UINT64_C(9) << 32 },
 	};
@@ -106,10 +109,12 @@ START_TEST(jumps)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct pg m;
 
-		snprintf(text, sizeof(text), VECTORS "%s\n.word 6, 0\n.psw user, 1, 2, 3", rows[i].insn);
+		snprintf(text, sizeof(text), VECTORS "%s\n.word 6, 0\n.psw user, 1, 2, 3",
+			 rows[i].insn);
 		m = machine(text, PG_JRST1);
 		ck_assert_int_eq(pg_step(&m), PG_NONE);
-		ck_assert_msg(m.psw.p == rows[i].p && m.psw.user == rows[i].user, "%s", rows[i].insn);
+		ck_assert_msg(m.psw.p == rows[i].p && m.psw.user == rows[i].user, "%s",
+			      rows[i].insn);
 	}
 }
 END_TEST
@@ -119,7 +124,8 @@ END_TEST
 START_TEST(asm_accepts)
 {
 	struct pg m = machine("a: b: .word c, -1, ' '+1 ; comment\n.org 5\n.base\nd: SET d, e-1\n"
-			      "e:\n.base 0\nc: jz 3, c+2\n.equ k, c - 1\n.fill 2\n.word k, ';', ','", 0);
+			      "e:\n.base 0\nc: jz 3, c+2\n.equ k, c - 1\n.fill 2\n"
+			      ".word k, ';', ','", 0);
 
 	ck_assert_uint_eq(m.q, 12);
 	ck_assert_uint_eq(m.e[0], 6);
@@ -160,7 +166,9 @@ START_TEST(asm_refuses)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		ck_assert_int_eq(model_assemble(&prog, "f", rows[i].text, error, sizeof(error)), -EINVAL);
+		int err = model_assemble(&prog, "f", rows[i].text, error, sizeof(error));
+
+		ck_assert_int_eq(err, -EINVAL);
 		ck_assert_str_eq(error, rows[i].want);
 	}
 	ck_assert_int_eq(model_assemble_file(&prog, "/nowhere/f", error, sizeof(error)), -ENOENT);
@@ -225,7 +233,8 @@ START_TEST(programs_reach)
 		if (insn->op == PG_SVC_OP || insn->class == PG_READR)
 			continue;
 		ck_assert_msg(c.executed[insn->op][0] > 20, "%s", insn->name);
-		ck_assert_msg(insn->class == PG_PRIV || c.executed[insn->op][1] > 20, "%s", insn->name);
+		ck_assert_msg(insn->class == PG_PRIV || c.executed[insn->op][1] > 20, "%s",
+			      insn->name);
 	}
 	for (unsigned t = PG_MEMORY; t < PG_TRAPS; t++)
 		ck_assert_msg(c.traps[t] > 100, "%s", pg_trap_names[t]);

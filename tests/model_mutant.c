@@ -7,7 +7,8 @@
 int main(void)
 {
 	static const struct { enum monitor_kind kind; unsigned depth; } rows[] = {
-		{ MONITOR_VMM, 1 }, { MONITOR_VMM, 2 }, { MONITOR_HYBRID, 1 }, { MONITOR_HYBRID, 2 },
+		{ MONITOR_VMM, 1 }, { MONITOR_VMM, 2 },
+		{ MONITOR_HYBRID, 1 }, { MONITOR_HYBRID, 2 },
 	};
 	unsigned diverged = 0;
 
