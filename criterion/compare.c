@@ -42,7 +42,7 @@ static const struct component components[] = {
 	GPR("RAX", RAX), GPR("RCX", RCX), GPR("RDX", RDX), GPR("RBX", RBX), GPR("RSP", RSP), GPR("RBP", RBP),
 	GPR("RSI", RSI), GPR("RDI", RDI), GPR("R8", R8), GPR("R9", R9), GPR("R10", R10), GPR("R11", R11),
 	GPR("R12", R12), GPR("R13", R13), GPR("R14", R14), GPR("R15", R15),
-	C("the FPU", fpu, false), C("a pending debug trap", pending_dbg, false),
+	C("FCS", fpu.fcs, false), C("the FPU", fpu, false), C("a pending debug trap", pending_dbg, false),
 };
 
 static const struct { const char *name; uint32_t bits; bool resource; } flag_groups[] = {
