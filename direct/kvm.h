@@ -99,6 +99,9 @@ void kvm_failed(struct kvm *k, const char *what, int err);
 void kvm_shim_fill(struct kvm_shim *s);
 #define KVM_SHIM_MSRS	4
 extern const struct kvm_msr_entry kvm_shim_msrs[KVM_SHIM_MSRS];
+/* kvm_trial.c: runs a little user code and notes what this KVM makes of it. -errno and why, if it
+ * cannot serve. */
+int kvm_try(struct kvm *k, char why[static 128]);
 /* kvm_check.c: what in the VM, guest RAM aside, is not as the monitor made it; or NULL. */
 const char *kvm_differs(const struct kvm *k);
 /* kvm_space.c */
@@ -112,6 +115,13 @@ int kvm_flush_edits(struct kvm *k);
 int kvm_enter(struct kvm *k, uint64_t rip, uint64_t rsp);
 struct kvm_frame *kvm_frame(struct kvm *k);
 void kvm_run_user(void *self, struct space *s, struct cpu *c, struct direct_exit *x);
+/* kvm_seg.c */
 const char *kvm_refuses(void *self, const struct cpu *c);
+/* System registers as the shim wants them, with the guest's data segments and the bits of CR0 and
+ * CR4 that user code can feel. */
+void kvm_sregs_load(struct kvm *k, const struct cpu *c);
+/* Data segments that user code loaded; CS or SS, if it left another selector there. */
+void kvm_segments_store(struct kvm *k, struct cpu *c);
+void kvm_selector_store(struct kvm *k, struct segment *g, unsigned sel);
 
 #endif
