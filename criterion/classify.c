@@ -75,8 +75,10 @@ static void one_state(struct run *r, struct verdict *v, const uint8_t *bytes, un
 		if (r->ra.how == ENDED_TRAP || r->rb.how == ENDED_TRAP)
 			continue;
 		w.pair = (uint8_t)pair;
-		if (outcomes_differ(&r->a, &r->ra, &r->b, &r->rb, &w))
-			keep(user && pair != PAIR_MODE ? &v->user_behaviour : &v->behaviour, &w);
+		if (!outcomes_differ(&r->a, &r->ra, &r->b, &r->rb, &w))
+			continue;
+		v->shown[user] |= 1u << pair;
+		keep(user && pair != PAIR_MODE ? &v->user_behaviour : &v->behaviour, &w);
 	}
 }
 

@@ -128,6 +128,11 @@ void state_random(const struct world *w, struct state *s, uint64_t seed, bool us
 		c->gpr[RBX] = word == 2 ? 0x300 : DATA_GVA + 0x300;
 	if (rnd_below(&seed, 2))
 		c->gpr[RSI] = word == 2 ? 0x400 : DATA_GVA + 0x400;
+	/* Leaves of CPUID, counters, XCR0. */
+	if (!rnd_below(&seed, 3))
+		c->gpr[RAX] = rnd_below(&seed, 3);
+	if (!rnd_below(&seed, 4))
+		c->gpr[RCX] = 0;
 	c->rip = origin(w) + CODE_AT;
 	cpu_set_eflags(c, random_flags(w, &seed, user));
 	c->fpu.cw = 0x37f;
