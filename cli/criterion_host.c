@@ -20,14 +20,14 @@ void host_print_text(const struct host_report *r)
 		[HOST_SILENT] = "Went on, and did something else: the scanner's business",
 	};
 
-	printf("\n%s, as user code of this host: %u instructions, %u runs, %.1f s\n", r->of->of->name, r->n, r->runs,
-	       r->seconds);
+	printf("\n%s, as user code of this host: %u instructions, %u runs, %.1f s\n",
+	       r->of->of->name, r->n, r->runs, r->seconds);
 	if (r->why[0]) {
 		printf("There is no direct execution here: %s\n", r->why);
 		return;
 	}
-	printf("%-12s %8s %8s %8s %8s  %s\n", "", host_kind_names[0], host_kind_names[1], host_kind_names[2],
-	       host_kind_names[3], "an example: guest's processor, this host");
+	printf("%-12s %8s %8s %8s %8s  %s\n", "", host_kind_names[0], host_kind_names[1],
+	       host_kind_names[2], host_kind_names[3], "an example: guest's processor, this host");
 	for (int k = HOST_KINDS - 1; k >= 0; k--) {
 		bool first = true;
 
@@ -39,7 +39,8 @@ void host_print_text(const struct host_report *r)
 			if (first)
 				printf("%s:\n", says[k]);
 			first = false;
-			printf("  %-10s %8u %8u %8u %8u", v->of->name, v->count[0], v->count[1], v->count[2], v->count[3]);
+			printf("  %-10s %8u %8u %8u %8u", v->of->name, v->count[0], v->count[1],
+			       v->count[2], v->count[3]);
 			if (k >= HOST_SPOOFED) {
 				printf("  ");
 				print_bytes(v);

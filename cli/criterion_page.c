@@ -18,29 +18,45 @@ static const char head[] =
 	"<title>hemi criterion: Popek and Goldberg, tried on every instruction</title>\n<style>\n"
 	":root{color-scheme:light dark;--line:#8884;--bad:#c0392b;--good:#1e8449}\n"
 	"@media(prefers-color-scheme:dark){:root{--bad:#ff8a7a;--good:#6fdc9a}}\n"
-	"body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:0 auto;padding:1rem;overflow-wrap:anywhere}\n"
-	"h1{font-size:1.6rem;line-height:1.2}h2{margin-top:2.5rem;border-top:1px solid var(--line);padding-top:1rem}\n"
-	"table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.35rem .6rem;"
+	"body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:0 "
+	"auto;padding:1rem;overflow-wrap:anywhere}\n"
+	"h1{font-size:1.6rem;line-height:1.2}h2{margin-top:2.5rem;border-top:1px solid "
+	"var(--line);padding-top:1rem}\n"
+	"table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;"
+	"padding:.35rem .6rem;"
 	"border-bottom:1px solid var(--line)}\n"
-	"code{font-family:ui-monospace,monospace}.bad{color:var(--bad);font-weight:600}.good{color:var(--good)}\n"
-	".names code{display:inline-block;border:1px solid var(--line);border-radius:.3rem;padding:0 .35rem;"
+	"code{font-family:ui-monospace,monospace}.bad{color:var(--bad);font-weight:600}.good{color:"
+	"var(--good)}\n"
+	".names code{display:inline-block;border:1px solid "
+	"var(--line);border-radius:.3rem;padding:0 .35rem;"
 	"margin:.1rem .15rem}\nsummary{cursor:pointer}details p{margin:.4rem 0 .4rem 1rem}\n"
-	"@media(max-width:44rem){thead{display:none}tr{display:block;border-bottom:1px solid var(--line);padding:.5rem 0}"
-	"td{display:flex;gap:.8rem;border:0;padding:.1rem 0}td::before{content:attr(data-l);flex:0 0 7.5rem;opacity:.7}"
+	"@media(max-width:44rem){thead{display:none}tr{display:block;border-bottom:1px solid "
+	"var(--line);padding:.5rem 0}"
+	"td{display:flex;gap:.8rem;border:0;padding:.1rem 0}td::before{content:attr(data-l);flex:0 "
+	"0 7.5rem;opacity:.7}"
 	"td>*{min-width:0}}\n</style></head><body>\n"
 	"<h1>Popek and Goldberg, tried on every instruction</h1>\n"
-	"<p>A virtual machine monitor can run a program directly on the processor if every instruction that could tell "
-	"or change on what machine it runs <em>traps</em> in user mode. Here no list says which ones those are: every "
-	"instruction of a processor model was run from pairs of machine states that differ in one thing only, and what "
+	"<p>A virtual machine monitor can run a program directly on the processor if every "
+	"instruction that could tell "
+	"or change on what machine it runs <em>traps</em> in user mode. Here no list says which "
+	"ones those are: every "
+	"instruction of a processor model was run from pairs of machine states that differ in one "
+	"thing only, and what "
 	"came of it decides.</p>\n<ul>\n"
-	"<li><b>Privileged</b>: traps in user mode where it does not in supervisor mode, always.</li>\n"
-	"<li><b>Control-sensitive</b>: changes a resource (the mode, a segment, a control register, a port) without a "
+	"<li><b>Privileged</b>: traps in user mode where it does not in supervisor mode, "
+	"always.</li>\n"
+	"<li><b>Control-sensitive</b>: changes a resource (the mode, a segment, a control "
+	"register, a port) without a "
 	"trap.</li>\n"
-	"<li><b>Behaviour-sensitive</b>: what it does depends on the <em>mode</em>, the <em>location</em> of the program "
-	"or a <em>resource</em>. A program that was moved together with its contents must not notice.</li>\n"
+	"<li><b>Behaviour-sensitive</b>: what it does depends on the <em>mode</em>, the "
+	"<em>location</em> of the program "
+	"or a <em>resource</em>. A program that was moved together with its contents must not "
+	"notice.</li>\n"
 	"<li><b>User-sensitive</b>: either of them, among user states alone.</li>\n</ul>\n"
-	"<p><b>Theorem 1</b> (a virtual machine monitor can be built) wants every sensitive instruction to be privileged; "
-	"<b>Theorem 3</b> (a hybrid one, which interprets the supervisor) only every user-sensitive one.</p>\n";
+	"<p><b>Theorem 1</b> (a virtual machine monitor can be built) wants every sensitive "
+	"instruction to be privileged; "
+	"<b>Theorem 3</b> (a hybrid one, which interprets the supervisor) only every "
+	"user-sensitive one.</p>\n";
 
 struct page *page_open(const char *file)
 {
@@ -58,7 +74,8 @@ static void cell(GString *s, const char *label, const char *class, const char *t
 {
 	char *safe = g_markup_escape_text(text, -1);
 
-	g_string_append_printf(s, "<td data-l=\"%s\"><span class=\"%s\">%s</span></td>", label, class, safe);
+	g_string_append_printf(s, "<td data-l=\"%s\"><span class=\"%s\">%s</span></td>", label,
+			       class, safe);
 	g_free(safe);
 }
 
@@ -67,15 +84,21 @@ static void witness(GString *s, const char *says, const struct witness *w)
 	char *what = g_markup_escape_text(w->what, -1);
 
 	if (w->found) {
-		g_string_append_printf(s, "<p>%s in %s mode: <code>", says, w->user ? "user" : "supervisor");
+		g_string_append_printf(s, "<p>%s in %s mode: <code>", says,
+				       w->user ? "user" : "supervisor");
 		for (unsigned i = 0; i < w->length; i++)
 			g_string_append_printf(s, "%s%02x", i ? " " : "", w->bytes[i]);
 		if (w->pair == PAIRS)
 			g_string_append(s, "</code> does not trap, and ");
 		else
-			g_string_append_printf(s, "</code> from two states that differ in %s: ", pair_text(w->pair));
-		g_string_append_printf(s, w->pair == PAIRS ? "%s goes from %" G_GINT64_MODIFIER "x to %" G_GINT64_MODIFIER "x.</p>"
-				       : "%s is %" G_GINT64_MODIFIER "x after one and %" G_GINT64_MODIFIER "x after the other.</p>",
+			g_string_append_printf(s, "</code> from two states that differ in %s: ",
+					       pair_text(w->pair));
+		g_string_append_printf(s,
+				       w->pair == PAIRS ? "%s goes from %" G_GINT64_MODIFIER
+							  "x to %" G_GINT64_MODIFIER "x.</p>"
+							: "%s is %" G_GINT64_MODIFIER
+							  "x after one and %" G_GINT64_MODIFIER
+							  "x after the other.</p>",
 				       what, w->value[0], w->value[1]);
 	}
 	g_free(what);
@@ -102,7 +125,10 @@ static void instruction(GString *s, const struct verdict *v, const struct host_r
 	g_string_append(s, "<tr>");
 	cell(s, "instruction", is_privileged(v) ? "good" : "bad", v->name);
 	cell(s, "privileged", "", is_privileged(v) ? "yes" : v->trapped ? "sometimes" : "no");
-	cell(s, "changes", "", v->user_control.found ? v->user_control.what : v->control.found ? v->control.what : "-");
+	cell(s, "changes", "",
+	     v->user_control.found ? v->user_control.what
+	     : v->control.found    ? v->control.what
+				   : "-");
 	cell(s, "depends on", "", depends->len ? depends->str : "-");
 	cell(s, "user-sensitive", "", is_user_sensitive(v) ? "yes" : "-");
 	if (host)
@@ -116,8 +142,10 @@ static void instruction(GString *s, const struct verdict *v, const struct host_r
 	if (h && host_worst(h) >= HOST_SPOOFED) {
 		char *what = g_markup_escape_text(h->what, -1);
 
-		g_string_append_printf(s, "<p>On this host: %s should be %" G_GINT64_MODIFIER "x and is %" G_GINT64_MODIFIER
-				       "x.</p>", what, h->interp, h->host);
+		g_string_append_printf(s,
+				       "<p>On this host: %s should be %" G_GINT64_MODIFIER
+				       "x and is %" G_GINT64_MODIFIER "x.</p>",
+				       what, h->interp, h->host);
 		g_free(what);
 	}
 	g_string_append(s, "</details></td></tr>\n");
@@ -139,10 +167,13 @@ static unsigned theorem(GString *s, const struct criterion *c, unsigned number)
 		n++;
 	}
 	if (n)
-		g_string_append_printf(s, "<p class=names><b>Theorem %u</b> <span class=bad>fails</span> for %u: %s</p>\n", number,
-				       n, names->str);
+		g_string_append_printf(s,
+				       "<p class=names><b>Theorem %u</b> <span "
+				       "class=bad>fails</span> for %u: %s</p>\n",
+				       number, n, names->str);
 	else
-		g_string_append_printf(s, "<p><b>Theorem %u</b> <span class=good>holds</span>.</p>\n", number);
+		g_string_append_printf(
+			s, "<p><b>Theorem %u</b> <span class=good>holds</span>.</p>\n", number);
 	g_string_free(names, TRUE);
 	return n;
 }
@@ -151,7 +182,8 @@ static void overview(GString *s, const struct criterion *c, unsigned one, unsign
 {
 	char text[40];
 
-	g_string_append_printf(s, "<tr><td data-l=\"machine\"><a href=\"#%s\">%s</a></td>", c->of->name, c->of->name);
+	g_string_append_printf(s, "<tr><td data-l=\"machine\"><a href=\"#%s\">%s</a></td>",
+			       c->of->name, c->of->name);
 	cell(s, "what", "", c->of->what);
 	snprintf(text, sizeof(text), one ? "fails for %u" : "holds", one);
 	cell(s, "Theorem 1", one ? "bad" : "good", text);
@@ -165,8 +197,11 @@ void page_case(struct page *p, const struct criterion *c, const struct host_repo
 	GString *s = p->body;
 	unsigned one, three;
 
-	g_string_append_printf(s, "<h2 id=\"%s\">%s: %s</h2>\n<p>%u instructions in %u forms, run %" G_GUINT64_FORMAT
-			       " times in %.1f s.", c->of->name, c->of->name, c->of->what, c->n, c->forms, c->runs, c->seconds);
+	g_string_append_printf(s,
+			       "<h2 id=\"%s\">%s: %s</h2>\n<p>%u instructions in %u forms, run "
+			       "%" G_GUINT64_FORMAT " times in %.1f s.",
+			       c->of->name, c->of->name, c->of->what, c->n, c->forms, c->runs,
+			       c->seconds);
 	if (host && host->why[0]) {
 		g_string_append_printf(s, " This host does not run it: %s.", host->why);
 		host = NULL;
@@ -177,8 +212,11 @@ void page_case(struct page *p, const struct criterion *c, const struct host_repo
 	one = theorem(s, c, 1);
 	three = theorem(s, c, 3);
 	overview(p->overview, c, one, three);
-	g_string_append_printf(s, "<table><thead><tr><th>instruction<th>privileged<th>changes<th>depends on<th>user-sensitive%s"
-			       "<th>witness</tr></thead>\n", host ? "<th>on this host" : "");
+	g_string_append_printf(s,
+			       "<table><thead><tr><th>instruction<th>privileged<th>changes<th>"
+			       "depends on<th>user-sensitive%s"
+			       "<th>witness</tr></thead>\n",
+			       host ? "<th>on this host" : "");
 	for (unsigned i = 0; i < c->n; i++)
 		if (is_sensitive(&c->v[i]))
 			instruction(s, &c->v[i], host);
@@ -189,8 +227,11 @@ int page_close(struct page *p)
 {
 	int err;
 
-	fprintf(p->f, "%s<table><thead><tr><th>machine<th>what<th>Theorem 1<th>Theorem 3</tr></thead>\n%s</table>\n%s"
-		"<p>Made by " PACKAGE_STRING ".</p></body></html>\n", head, p->overview->str, p->body->str);
+	fprintf(p->f,
+		"%s<table><thead><tr><th>machine<th>what<th>Theorem 1<th>Theorem "
+		"3</tr></thead>\n%s</table>\n%s"
+		"<p>Made by " PACKAGE_STRING ".</p></body></html>\n",
+		head, p->overview->str, p->body->str);
 	err = ferror(p->f) ? -EIO : 0;
 	if (fclose(p->f))
 		err = -errno;

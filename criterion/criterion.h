@@ -107,7 +107,8 @@ struct criterion {
 	double seconds;
 };
 
-/* Classifies everything, `states` random states a form and pair; only: one name, or NULL. -errno. */
+/* Classifies everything, `states` random states a form, more of instructions with few forms; only: one
+ * name, or NULL. -errno. */
 int criterion_run(struct criterion *out, const struct criterion_case *of, unsigned states, uint64_t seed,
 		  const char *only);
 void criterion_free(struct criterion *c);

@@ -85,8 +85,12 @@ static void host_close(struct host *h)
 /* A user state that the engine can run. */
 static void state_for_host(struct host *h, uint64_t seed, const uint8_t *bytes, unsigned length)
 {
-	static const struct segment code = { .sel = SEL_CODE64, .attr = 0xa0fb, .limit = 0xffffffffu },
-				    data = { .sel = SEL_DATA64, .attr = 0xc0f3, .limit = 0xffffffffu };
+	static const struct segment code = {.sel = SEL_CODE64,
+					    .attr = 0xa0fb,
+					    .limit = 0xffffffffu},
+				    data = {.sel = SEL_DATA64,
+					    .attr = 0xc0f3,
+					    .limit = 0xffffffffu};
 	struct cpu *c = &h->s.cpu;
 
 	state_random(&h->w, &h->s, seed, true, bytes, length);
@@ -94,8 +98,8 @@ static void state_for_host(struct host *h, uint64_t seed, const uint8_t *bytes, 
 	memcpy(h->s.user + CODE_AT, bytes, length);
 	if (h->w.of->kind != WORLD_L64)
 		return;
-	memcpy(h->w.image + c->gdtr.base + (SEL_CODE64 & ~7u), &(uint64_t){ 0x00affb000000ffff }, 8);
-	memcpy(h->w.image + c->gdtr.base + (SEL_DATA64 & ~7u), &(uint64_t){ 0x00cff3000000ffff }, 8);
+	memcpy(h->w.image + c->gdtr.base + (SEL_CODE64 & ~7u), &(uint64_t){0x00affb000000ffff}, 8);
+	memcpy(h->w.image + c->gdtr.base + (SEL_DATA64 & ~7u), &(uint64_t){0x00cff3000000ffff}, 8);
 	c->seg[SEG_CS] = code;
 	c->seg[SEG_SS] = c->seg[SEG_DS] = c->seg[SEG_ES] = data;
 	c->seg[SEG_FS] = c->seg[SEG_GS] = (struct segment){ 0 };
@@ -114,8 +118,8 @@ static bool differ(struct host_verdict *v, const char *what, uint64_t interp, ui
 static bool results_differ(const struct outcome *o, const struct cpu *host, const uint8_t *user,
 			   struct host_verdict *v)
 {
-	static const char *const gpr[] = { "RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI", "R8", "R9",
-					   "R10", "R11", "R12", "R13", "R14", "R15" };
+	static const char *const gpr[] = {"RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI",
+					  "R8",  "R9",  "R10", "R11", "R12", "R13", "R14", "R15"};
 	static const char *const seg[] = { "ES", "CS", "SS", "DS", "FS", "GS" };
 	const uint32_t flags = FL_ARITH | FL_DF | FL_IF | FL_IOPL | FL_TF | FL_NT | FL_AC | FL_ID;
 	const struct cpu *c = &o->after.cpu;
@@ -156,7 +160,8 @@ static bool is_spoof(const char *name, uint64_t host)
 	return !strcmp(name, "SLDT") && (word == 0x50 || word == 0);
 }
 
-static void one_state(struct host *h, struct host_verdict *v, const uint8_t *bytes, unsigned length, uint64_t seed)
+static void one_state(struct host *h, struct host_verdict *v, const uint8_t *bytes, unsigned length,
+		      uint64_t seed)
 {
 	uint8_t *user = h->w.m[0].mem.ram + FRAMES;
 	struct host_verdict now = { .of = v->of, .length = (uint8_t)length };
@@ -183,7 +188,8 @@ static void one_state(struct host *h, struct host_verdict *v, const uint8_t *byt
 	 * calls leave none; a selector of the host's is noticed afterwards, and what it means is
 	 * found out then. What stopped elsewhere stopped at an INT3: the instruction went on.
 	 */
-	if (x.kind != DEXIT_SEGMENT && !(x.kind == DEXIT_SYSCALL && !x.rip_known) && c.rip - h->s.cpu.rip >= length) {
+	if (x.kind != DEXIT_SEGMENT && !(x.kind == DEXIT_SYSCALL && !x.rip_known) &&
+	    c.rip - h->s.cpu.rip >= length) {
 		kind = HOST_AGREED;
 		if (results_differ(&h->o, &c, user, &now))
 			kind = is_spoof(v->of->name, now.host) ? HOST_SPOOFED : HOST_SILENT;
@@ -237,7 +243,8 @@ int host_run(struct host_report *out, const struct criterion *c, unsigned states
 		struct host_verdict *v = verdict_of(out, f[i].name);
 
 		for (unsigned k = 0; v && k < states; k++) {
-			uint64_t s = (seed << 40 ^ (uint64_t)i << 20 ^ k) * 0x9e3779b97f4a7c15ull + 1;
+			uint64_t s =
+				(seed << 40 ^ (uint64_t)i << 20 ^ k) * 0x9e3779b97f4a7c15ull + 1;
 			uint8_t bytes[16];
 			unsigned length = form_encode(&h->w, &f[i], &s, bytes);
 

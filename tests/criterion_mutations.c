@@ -17,7 +17,7 @@
 #include "interp/system_ops.h"
 
 #define STATES		2	/* of all instructions; user mode has one of four */
-#define STATES_ONE	64	/* of the one that was changed */
+#define STATES_ONE	32	/* of the one that was changed */
 #define SEED		4
 
 /* --- Other meanings ----------------------------------------------------------------------- */
@@ -103,7 +103,12 @@ static HANDLER(lea_of_linear)
  * Verdicts as letters: Privileged, Control-sensitive, behaviour depends on Mode, Location,
  * Resources, User-sensitive.
  */
-struct mutation { const char *what, *of, *name; uint16_t mnem; op_fn *fn; const char *before, *after; };
+struct mutation {
+	const char *what, *of, *name;
+	uint16_t mnem;
+	op_fn *fn;
+	const char *before, *after;
+};
 
 static const struct mutation mutations[] = {
 	{ "POPFD traps in user mode", "386", "POPFD", M_POPFD, traps_in_user_mode, "-CM-RU", "PC----" },
@@ -123,13 +128,13 @@ static const struct mutation mutations[] = {
 
 static const struct mutation *mutated;
 
-void __real_lower(const struct cpu_model *model, uint32_t hflags, const struct insn *in, unsigned off,
-		  bool single, struct op *op, struct lowered *out);
-void __wrap_lower(const struct cpu_model *model, uint32_t hflags, const struct insn *in, unsigned off,
-		  bool single, struct op *op, struct lowered *out);
+void __real_lower(const struct cpu_model *model, uint32_t hflags, const struct insn *in,
+		  unsigned off, bool single, struct op *op, struct lowered *out);
+void __wrap_lower(const struct cpu_model *model, uint32_t hflags, const struct insn *in,
+		  unsigned off, bool single, struct op *op, struct lowered *out);
 
-void __wrap_lower(const struct cpu_model *model, uint32_t hflags, const struct insn *in, unsigned off,
-		  bool single, struct op *op, struct lowered *out)
+void __wrap_lower(const struct cpu_model *model, uint32_t hflags, const struct insn *in,
+		  unsigned off, bool single, struct op *op, struct lowered *out)
 {
 	__real_lower(model, hflags, in, off, single, op, out);
 	if (!mutated || in->mnem != mutated->mnem)
@@ -168,7 +173,8 @@ static const struct criterion_case *find_case(const char *name)
 	exit(1);
 }
 
-static void run(struct criterion *c, const struct mutation *of, bool changed, const char *only, unsigned states)
+static void run(struct criterion *c, const struct mutation *of, bool changed, const char *only,
+		unsigned states)
 {
 	mutated = changed ? of : NULL;
 	if (criterion_run(c, find_case(of->of), states, SEED, only)) {
@@ -223,7 +229,8 @@ int main(int argc, char **argv)
 			criterion_free(&before);
 			run(&before, m, false, NULL, states);
 		}
-		printf("%-11s %-34s %s -> %s%s\n", m->of, m->what, a.s, b.s, right ? "" : "  WRONG");
+		printf("%-11s %-34s %s -> %s%s\n", m->of, m->what, a.s, b.s,
+		       right ? "" : "  WRONG");
 		if (!right)
 			printf("            expected: %s -> %s\n", m->before, m->after);
 		wrong += !right + others(m, &before, states);
