@@ -75,8 +75,10 @@ static void one_state(struct run *r, struct verdict *v, const uint8_t *bytes, un
 		if (r->ra.how == ENDED_TRAP || r->rb.how == ENDED_TRAP)
 			continue;
 		w.pair = (uint8_t)pair;
-		if (outcomes_differ(&r->a, &r->ra, &r->b, &r->rb, &w))
-			keep(user && pair != PAIR_MODE ? &v->user_behaviour : &v->behaviour, &w);
+		if (!outcomes_differ(&r->a, &r->ra, &r->b, &r->rb, &w))
+			continue;
+		v->shown[user] |= 1u << pair;
+		keep(user && pair != PAIR_MODE ? &v->user_behaviour : &v->behaviour, &w);
 	}
 }
 
@@ -95,6 +97,17 @@ static double now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* An instruction of few forms is tried as often as one of many. */
+#define FORMS_ENOUGH	16u
+static unsigned states_of(const struct form *f, unsigned n, unsigned i, unsigned states)
+{
+	unsigned forms = 0;
+
+	for (unsigned k = 0; k < n && forms < FORMS_ENOUGH; k++)
+		forms += !strcmp(f[k].name, f[i].name);
+	return states * FORMS_ENOUGH / forms;
 }
 
 int criterion_run(struct criterion *out, const struct criterion_case *of, unsigned states, uint64_t seed,
@@ -123,7 +136,9 @@ int criterion_run(struct criterion *out, const struct criterion_case *of, unsign
 		v = verdict_of(out, f[i].name);
 		v->forms++;
 		out->forms++;
-		for (unsigned k = 0; k < states; k++) {
+		const unsigned most = states_of(f, n, i, states);
+
+		for (unsigned k = 0; k < most; k++) {
 			uint64_t s = (seed << 40 ^ (uint64_t)i << 20 ^ k) * 0x9e3779b97f4a7c15ull + 1;
 			uint8_t bytes[16];
 			unsigned length = form_encode(&r->w, &f[i], &s, bytes);

@@ -42,7 +42,9 @@ static const struct component components[] = {
 	GPR("RAX", RAX), GPR("RCX", RCX), GPR("RDX", RDX), GPR("RBX", RBX), GPR("RSP", RSP), GPR("RBP", RBP),
 	GPR("RSI", RSI), GPR("RDI", RDI), GPR("R8", R8), GPR("R9", R9), GPR("R10", R10), GPR("R11", R11),
 	GPR("R12", R12), GPR("R13", R13), GPR("R14", R14), GPR("R15", R15),
-	C("FCS", fpu.fcs, false), C("the FPU", fpu, false), C("a pending debug trap", pending_dbg, false),
+	{ "the FPU", offsetof(struct cpu, fpu), offsetof(struct fpu, fcs), false },
+	{ "the FPU", offsetof(struct cpu, fpu.mxcsr), sizeof(struct fpu) - offsetof(struct fpu, mxcsr), false },
+	C("a pending debug trap", pending_dbg, false),
 };
 
 static const struct { const char *name; uint32_t bits; bool resource; } flag_groups[] = {
@@ -108,6 +110,11 @@ bool outcomes_differ(const struct state *a, const struct outcome *ra, const stru
 			continue;
 		return note(w, k->name, value(ca, k), value(cb, k));
 	}
+	/* Where the last x87 instruction was: CS itself, which the states had otherwise. */
+	if (ca->fpu.fcs != cb->fpu.fcs && (ca->fpu.fcs != a->cpu.seg[SEG_CS].sel || cb->fpu.fcs != b->cpu.seg[SEG_CS].sel))
+		return note(w, "the FPU's code selector", ca->fpu.fcs, cb->fpu.fcs);
+	if (ca->fpu.fds != cb->fpu.fds)
+		return note(w, "the FPU's data selector", ca->fpu.fds, cb->fpu.fds);
 	for (size_t i = 0; i < ARRAY_LEN(flag_groups); i++) {
 		uint32_t m = flag_groups[i].bits;
 

@@ -66,7 +66,28 @@ struct verdict {
 	unsigned passed;	/* did not trap in user mode */
 	struct witness control, behaviour;	/* in any state */
 	struct witness user_control, user_behaviour;
+	uint32_t shown[2];	/* pairs of supervisor and of user states that led to different results */
 };
+
+/* What a behaviour-sensitive instruction depends on. */
+enum { ON_MODE = 1, ON_LOCATION = 2, ON_RESOURCE = 4 };
+static inline unsigned pair_sort(unsigned pair)
+{
+	switch (pair) {
+	case PAIR_MODE: return ON_MODE;
+	case PAIR_CR3: case PAIR_BASE: case PAIR_FSBASE: case PAIR_BOUNDS: case PAIR_RIGHTS: return ON_LOCATION;
+	default: return ON_RESOURCE;
+	}
+}
+static inline unsigned depends_on(const struct verdict *v)
+{
+	unsigned on = 0;
+
+	for (unsigned i = 0; i < PAIRS; i++)
+		if ((v->shown[0] | v->shown[1]) >> i & 1)
+			on |= pair_sort(i);
+	return on;
+}
 
 static inline bool is_privileged(const struct verdict *v) { return v->trapped && !v->passed; }
 static inline bool is_sensitive(const struct verdict *v)
@@ -86,7 +107,8 @@ struct criterion {
 	double seconds;
 };
 
-/* Classifies everything, `states` random states a form and pair; only: one name, or NULL. -errno. */
+/* Classifies everything, `states` random states a form, more of instructions with few forms; only: one
+ * name, or NULL. -errno. */
 int criterion_run(struct criterion *out, const struct criterion_case *of, unsigned states, uint64_t seed,
 		  const char *only);
 void criterion_free(struct criterion *c);

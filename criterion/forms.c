@@ -151,7 +151,7 @@ unsigned form_encode(struct world *w, const struct form *f, uint64_t *seed, uint
 	modrm |= (f->reg >= 0 ? (unsigned)f->reg : b[n] >> 3 & 7u) << 3;
 	b[n] = (uint8_t)modrm;
 	if (f->mem)
-		b[n + 1] &= 0x3f;
+		b[n + 1] &= 0x3c;	/* where words of the data begin */
 	/* Immediate operands: an address of the program with a selector, a port. */
 	if (f->map == 0 && (f->opcode == 0x9a || f->opcode == 0xea) && rnd_below(seed, 4)) {
 		bool v86 = w->of->kind == WORLD_V86;

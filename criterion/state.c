@@ -31,7 +31,7 @@ static uint64_t useful(const struct world *w, uint64_t *seed)
 	case 0: case 1: return data + rnd_below(seed, 0x1800);
 	case 2: return origin(w) + CODE_AT;
 	case 3: case 4: return w->of->kind == WORLD_V86 ? 0x1000 + 0x100 * rnd_below(seed, 4) :
-				world_selectors[rnd_below(seed, SELECTORS)];
+				world_selectors[rnd_below(seed, rnd_below(seed, 2) ? SELECTORS_USER : SELECTORS)];
 	case 5: return PORT;
 	case 6: return rnd_below(seed, 256);
 	default: return rnd(seed) >> 32;
@@ -109,6 +109,22 @@ static void fill(const struct world *w, uint64_t *seed, uint8_t *at, unsigned si
 	}
 }
 
+/* What IRET and far RET take from the stack, in words as wide as the instruction has them. */
+static void frame(const struct world *w, uint64_t *seed, struct state *s, const uint8_t *bytes)
+{
+	const unsigned word = world_bits(w) / 8;
+	const bool v86 = word == 2, wide = word == 8 && bytes[0] == 0x48;
+	const unsigned size = wide ? 8 : v86 != (bytes[0] == 0x66) ? 2 : 4;
+	const uint64_t f[] = {
+		origin(w) + CODE_AT + 0x20, v86 ? 0x1000 : world_selectors[rnd_below(seed, SELECTORS_USER)],
+		random_flags(w, seed, false) & ~FL_VM, STACK_GVA + 0x900,
+		world_selectors[rnd_below(seed, SELECTORS_USER)],
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(f); i++)
+		memcpy(s->user + 3 * PAGE_SIZE + 0x800 + i * size, &f[i], size);
+}
+
 void state_random(const struct world *w, struct state *s, uint64_t seed, bool user, const uint8_t *bytes,
 		  unsigned length)
 {
@@ -128,6 +144,13 @@ void state_random(const struct world *w, struct state *s, uint64_t seed, bool us
 		c->gpr[RBX] = word == 2 ? 0x300 : DATA_GVA + 0x300;
 	if (rnd_below(&seed, 2))
 		c->gpr[RSI] = word == 2 ? 0x400 : DATA_GVA + 0x400;
+	if (!rnd_below(&seed, 3))
+		c->gpr[RDX] = PORT;
+	/* Leaves of CPUID, counters, XCR0. */
+	if (!rnd_below(&seed, 3))
+		c->gpr[RAX] = rnd_below(&seed, 3);
+	if (!rnd_below(&seed, 4))
+		c->gpr[RCX] = 0;
 	c->rip = origin(w) + CODE_AT;
 	cpu_set_eflags(c, random_flags(w, &seed, user));
 	c->fpu.cw = 0x37f;
@@ -135,6 +158,8 @@ void state_random(const struct world *w, struct state *s, uint64_t seed, bool us
 	/* The data that addresses lead to, and the stack around its pointer. */
 	fill(w, &seed, s->user + PAGE_SIZE, 0x1a00, word == 2 ? 2 : 4);
 	fill(w, &seed, s->user + 3 * PAGE_SIZE + 0x7c0, 0x100, word);
+	if (rnd_below(&seed, 2))
+		frame(w, &seed, s, bytes);
 	memcpy(s->user + CODE_AT, bytes, length);
 	s->port = (uint32_t)rnd(&seed);
 	s->tsc = rnd(&seed) >> 20;

@@ -197,6 +197,7 @@ static void patch(const struct state *s, uint8_t *ram)
 			gdt[0x68 + 6] ^= 0x10;	/* the bit for the system's use */
 			gdt[0x30 + 5] ^= 0x02;	/* readable or not */
 			ldt[0x08 + 5] ^= 0x02;
+			ldt[0x10 + 5] ^= 0x02;	/* readable or not */
 		}
 	}
 }

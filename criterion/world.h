@@ -21,6 +21,7 @@
 #define PORT		0xe0u		/* a device of four ports */
 #define TABLES_SIZE	0x800u		/* GDT, LDT, TSS: what of them may change */
 #define SELECTORS	16u
+#define SELECTORS_USER	5u	/* the first of them: what user code can load */
 
 /* A state: what an instruction starts from. */
 struct state {

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How `hemi criterion` shows what it found: text, JSON, a page. */
+#ifndef CLI_CRITERION_H
+#define CLI_CRITERION_H
+
+#include "criterion/criterion.h"
+#include "criterion/host.h"
+
+void host_print_text(const struct host_report *r);
+
+/* One page for all cases: opened before the first, NULL if the file cannot be written. */
+struct page;
+struct page *page_open(const char *file);
+void page_case(struct page *p, const struct criterion *c, const struct host_report *host);
+/* -errno. */
+int page_close(struct page *p);
+
+#endif
