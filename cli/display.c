@@ -82,18 +82,16 @@ static void *display_loop(void *arg)
 	return NULL;
 }
 
-static const struct display_kind_ops *find(enum display_kind kind)
-{
+/* By enum display_kind; what is not in this build is refused with the options. */
+static const struct display_kind_ops *const kinds[] = {
+	[DISPLAY_NONE] = NULL,
 #ifdef HAVE_NCURSES
-	if (kind == DISPLAY_TERMINAL)
-		return &display_terminal;
+	[DISPLAY_TERMINAL] = &display_terminal,
 #endif
 #ifdef HAVE_VNC
-	if (kind == DISPLAY_VNC)
-		return &display_vnc;
+	[DISPLAY_VNC] = &display_vnc,
 #endif
-	return NULL;
-}
+};
 
 static void display_free(struct display *d)
 {
@@ -107,7 +105,8 @@ static void display_free(struct display *d)
 int display_start(struct display **out, struct machine *m, struct console *c,
 		  char why[static WHY_SIZE])
 {
-	const struct display_kind_ops *ops = find(m->config->display);
+	enum display_kind kind = m->config->display;
+	const struct display_kind_ops *ops = kind < ARRAY_LEN(kinds) ? kinds[kind] : NULL;
 	struct display *d;
 	int err;
 

@@ -67,12 +67,28 @@ static void claim_ports(struct vga *v)
 
 /* --- The PCI function ------------------------------------------------------------------ */
 
+/* A register of the DISPI: index and data at once. */
+static bool is_dispi(uint64_t off, unsigned size)
+{
+	return size == 2 && off % 2 == 0 && off >= REG_DISPI && off < REG_DISPI + 2 * DISPI_COUNT;
+}
+
+static bool is_port(uint64_t off)
+{
+	return off >= REG_PORTS && off < REG_PORTS + 0x20;
+}
+
+static uint16_t port_at(uint64_t off)
+{
+	return (uint16_t)(off - REG_PORTS + 0x3c0);
+}
+
 static uint64_t registers_read(void *dev, uint64_t off, unsigned size)
 {
 	struct vga *v = dev;
 	uint64_t val = 0;
 
-	if (off >= REG_DISPI && off + size <= REG_DISPI + 2 * DISPI_COUNT && size == 2 && off % 2 == 0) {
+	if (is_dispi(off, size)) {
 		uint16_t index = v->r.dispi_index;
 
 		v->r.dispi_index = (uint16_t)((off - REG_DISPI) / 2);
@@ -81,8 +97,7 @@ static uint64_t registers_read(void *dev, uint64_t off, unsigned size)
 		return val;
 	}
 	for (unsigned i = 0; i < size; i++)
-		val |= (uint64_t)(off + i >= REG_PORTS && off + i < REG_PORTS + 0x20 ?
-				  vga_port_read(v, (uint16_t)(off + i - REG_PORTS + 0x3c0)) : 0xff) << 8 * i;
+		val |= (uint64_t)(is_port(off + i) ? vga_port_read(v, port_at(off + i)) : 0xff) << 8 * i;
 	return val;
 }
 
@@ -90,7 +105,7 @@ static void registers_write(void *dev, uint64_t off, uint64_t val, unsigned size
 {
 	struct vga *v = dev;
 
-	if (off >= REG_DISPI && off + size <= REG_DISPI + 2 * DISPI_COUNT && size == 2 && off % 2 == 0) {
+	if (is_dispi(off, size)) {
 		uint16_t index = v->r.dispi_index;
 
 		v->r.dispi_index = (uint16_t)((off - REG_DISPI) / 2);
@@ -99,8 +114,8 @@ static void registers_write(void *dev, uint64_t off, uint64_t val, unsigned size
 		return;
 	}
 	for (unsigned i = 0; i < size; i++)
-		if (off + i >= REG_PORTS && off + i < REG_PORTS + 0x20)
-			vga_port_write(v, (uint16_t)(off + i - REG_PORTS + 0x3c0), (uint8_t)(val >> 8 * i));
+		if (is_port(off + i))
+			vga_port_write(v, port_at(off + i), (uint8_t)(val >> 8 * i));
 }
 
 static uint64_t rom_read(void *dev, uint64_t off, unsigned size)
@@ -122,14 +137,15 @@ static void add_function(struct vga *v)
 		rom *= 2;
 	pci_identify(&v->pci, 0x1234, 0x1111, 0x030000, 2);
 	pci_put32(&v->pci, PCI_SUBSYSTEM, 0x11001af4);
-	v->pci.writable[PCI_COMMAND] |= PCI_COMMAND_IO;	/* of the legacy ports, as BIOSes look at it */
+	/* The legacy ports'; BIOSes look at it. */
+	v->pci.writable[PCI_COMMAND] |= PCI_COMMAND_IO;
 	pci_bar_memory(&v->pci, 0, memory_add_range(mem, &(struct range){
 			.size = VGA_MEMORY, .kind = RANGE_DEVICE, .name = "vga frame", .off = true,
 			.read = vga_frame_read, .write = vga_frame_write, .dev = v }));
 	v->pci.config[PCI_BAR0] |= 0x08;	/* prefetchable */
 	pci_bar_memory(&v->pci, 2, memory_add_range(mem, &(struct range){
-			.size = PAGE_SIZE, .kind = RANGE_DEVICE, .name = "vga registers", .off = true,
-			.read = registers_read, .write = registers_write, .dev = v }));
+			.size = PAGE_SIZE, .kind = RANGE_DEVICE, .name = "vga registers",
+			.off = true, .read = registers_read, .write = registers_write, .dev = v }));
 	if (v->rom_size)
 		pci_bar_memory(&v->pci, PCI_BAR_ROM, memory_add_range(mem, &(struct range){
 				.size = rom, .kind = RANGE_DEVICE, .name = "vga rom", .off = true,
@@ -146,8 +162,8 @@ static int vga_init(void *dev, struct machine *m)
 	v->m = m;
 	if (m->config->vga == VGA_NONE)
 		return 0;
-	v->vram = mmap(NULL, VGA_MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		       -1, 0);
+	v->vram = mmap(NULL, VGA_MEMORY, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (v->vram == MAP_FAILED) {
 		v->vram = NULL;
 		return -ENOMEM;
