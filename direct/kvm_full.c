@@ -97,7 +97,7 @@ static gpa_t hole_next(const struct memory *mem, gpa_t gpa, gpa_t end, gpa_t *ho
 		gpa_t base = r->base & PAGE_MASK;
 		gpa_t last = (r->base + r->size + PAGE_SIZE - 1) & PAGE_MASK;
 
-		if (last <= gpa || base >= found)
+		if (r->off || last <= gpa || base >= found)
 			continue;
 		found = base > gpa ? base : gpa;
 		*hole_end = last;
