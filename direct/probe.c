@@ -185,7 +185,13 @@ static void probe_code(struct probe *p, enum probe_code code, struct probe_kind 
 		host = now_us() - began < host ? now_us() - began : host;
 	}
 	cpu_make(&c, code);
-	k->refused = p->e->refuses(p->self, &c);
+	/* The engine's own text goes with the engine. */
+	const char *refused = p->e->refuses(p->self, &c);
+
+	if (refused) {
+		snprintf(k->why, sizeof(k->why), "%s", refused);
+		k->refused = k->why;
+	}
 	base = loop_least(p, code, few, k);
 	if (!k->works)
 		return;

@@ -30,6 +30,7 @@ struct probe_report {
 	struct probe_kind {
 		bool works;
 		const char *refused;	/* the engine itself would not run it, and why; or NULL */
+		char why[64];		/* what that points to */
 		double slower;		/* a loop's time in that of the host itself */
 		double crossing_us;	/* median of UD2, to the monitor and back */
 	} code[PROBE_CODES];
