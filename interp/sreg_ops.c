@@ -6,8 +6,8 @@
 #include "interp/system_ops.h"
 
 /* After a load: SS holds off interrupts and traps for one instruction, which only
- * matters when there are any (LSS does not: SEG_COUNT). A load that leaves the meaning of code as it was
- * goes on within the trace. */
+ * matters when there are any; LSS, which is SEG_COUNT here, does not. A load that leaves
+ * the meaning of code as it was goes on within the trace. */
 static const struct op *segment_loaded(struct interp *v, const struct op *op, unsigned s)
 {
 	uint32_t hflags = v->hflags;
