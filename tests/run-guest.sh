@@ -66,6 +66,7 @@ else
 		# It asks for the rights of call gates and task segments.
 		[ $name != gates ] || flags="$flags --strict" ;;
 	esac
+	[ $name != apic64 ] || flags="$flags --apic=yes"
 	# shellcheck disable=SC2086 # flags are words
 	"${HEMI:-./hemi}" run --kernel "$kernel" $flags ${HEMI_FLAGS-} --debug-exit \
 		--memory "$memory" --serial stdio --timeout "$timeout" --append "$append" \
