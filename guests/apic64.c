@@ -297,7 +297,9 @@ static void virtual_wire(void)
 	apic_set(TPR, 0xff);
 	ring3("ring 3, tpr ff", V_PIC);
 	apic_set(TPR, 0);
+	outb(0x21, 0xff);		/* QEMU cannot mask what is on its way */
 	apic_set(LINT0, EXTINT | MASKED);
+	outb(0x21, 0xfe);
 	sti();
 	a = counts[V_PIC];
 	for (spin = 0; spin < 1000000; spin = spin + 1)
