@@ -190,6 +190,8 @@ static void ioapic_save(void *dev, struct state *s)
 
 	state_begin(s, ioapic_device.name, IOAPIC_VERSION);
 	state_put_u64(s, a->m->config->apic);
+	if (!a->m->config->apic)
+		return;
 	state_put_u64(s, a->index);
 	state_put_u64(s, a->id);
 	state_put_u64(s, a->lines);
@@ -202,8 +204,10 @@ static int ioapic_restore(void *dev, struct state *s)
 	struct ioapic *a = dev;
 
 	if (state_enter(s, ioapic_device.name) != IOAPIC_VERSION ||
-	    state_get_u64(s) != a->m->config->apic)
+	    state_get_u64(s) != a->m->config->apic || s->bad)
 		return -EINVAL;
+	if (!a->m->config->apic)
+		return 0;
 	a->index = (uint8_t)state_get_u64(s);
 	a->id = state_get_u64(s) & 0xf;
 	a->lines = state_get_u64(s) & 0xfffe;

@@ -262,6 +262,8 @@ static void lapic_save(void *dev, struct state *s)
 
 	state_begin(s, lapic_device.name, LAPIC_VERSION);
 	state_put_u64(s, l->m->config->apic);
+	if (!l->m->config->apic)
+		return;
 	for (unsigned i = 0; i < ARRAY_LEN(words); i++)
 		state_put_u64(s, words[i]);
 	for (unsigned i = 0; i < LVTS; i++)
@@ -288,8 +290,10 @@ static int lapic_restore(void *dev, struct state *s)
 	uint32_t w[13];
 
 	if (state_enter(s, lapic_device.name) != LAPIC_VERSION ||
-	    state_get_u64(s) != l->m->config->apic)
+	    state_get_u64(s) != l->m->config->apic || s->bad)
 		return -EINVAL;
+	if (!l->m->config->apic)
+		return 0;
 	for (unsigned i = 0; i < ARRAY_LEN(w); i++)
 		w[i] = (uint32_t)state_get_u64(s);
 	l->svr = w[0] & (SVR_ENABLED | SVR_FOCUS | 0xff);
@@ -309,8 +313,6 @@ static int lapic_restore(void *dev, struct state *s)
 	l->started = past(l, state_get_u64(s));
 	if (s->bad)
 		return -EINVAL;
-	if (!l->m->apic.self)
-		return 0;
 	memory_move_range(l->range, l->m->cpu->msr_apic_base & PAGE_MASK, is_on(l));
 	lapic_timer_arm(l);
 	lapic_update(l);

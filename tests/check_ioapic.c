@@ -230,6 +230,16 @@ START_TEST(timer_of_the_board)
 }
 END_TEST
 
+START_TEST(none)
+{
+	pc_teardown();
+	pc_config.apic = false;
+	pc_setup();
+	ck_assert_uint_eq(rd(1), ~0u);
+	pc_round_trip(&ioapic_device);
+}
+END_TEST
+
 START_TEST(round_trip)
 {
 	entry(11, 0x66 | LEVEL);
@@ -268,6 +278,7 @@ int main(void)
 	tcase_add_test(t, both_controllers);
 	tcase_add_test(t, destinations);
 	tcase_add_test(t, timer_of_the_board);
+	tcase_add_test(t, none);
 	tcase_add_test(t, round_trip);
 	suite_add_tcase(s, t);
 	return pc_main(s);
