@@ -10,8 +10,8 @@
  *	12 pending | 11 logical destination | 10-8 delivery mode | 7-0 vector
  *
  * ISA line n is pin n, but for line 0, the timer's, which is on pin 2, where the AT has its
- * cascade: so QEMU wires it, and so SeaBIOS's tables say. PCI's interrupts come on the ISA line that the
- * PIIX3 routes them to; pins 0 and 16-23 are not connected.
+ * cascade: so QEMU wires it, and so SeaBIOS's tables say. PCI's interrupts come on the ISA line
+ * that the PIIX3 routes them to; pins 0 and 16-23 are not connected.
  *
  * Lines carry whether an interrupt is asserted, not a voltage: the polarity of an entry
  * describes the wire, and is kept for readers.
