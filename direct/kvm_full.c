@@ -2,7 +2,8 @@
 /*
  * KVM as the whole processor. There is no interrupt controller in the kernel: ours says
  * when there is an interrupt, and KVM_INTERRUPT is its INTA cycle (Linux,
- * Documentation/virt/kvm/api.rst). The local APIC is ours too; KVM keeps its CR8 and base. Nothing here knows what a device is.
+ * Documentation/virt/kvm/api.rst). The local APIC is ours too; KVM keeps its CR8 and base.
+ * Nothing here knows what a device is.
  */
 #include <errno.h>
 #include <fcntl.h>
