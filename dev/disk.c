@@ -130,12 +130,12 @@ static int image_format(struct disk *d, uint64_t size, enum image_format *f,
 	enum image_format found = said ? *f : format_probe(d->fd, size, *f == FORMAT_AUTO);
 
 	if (*f == FORMAT_UNSAID && found != FORMAT_RAW)
-		return fail(d, why, -EINVAL, "looks like a %s image: say format=%s, or format=raw if "
-			    "it is a raw one in which a guest wrote this", format_name(found),
-			    format_name(found));
+		return fail(d, why, -EINVAL, "looks like a %s image: say format=%s, or format=raw "
+			    "if it is a raw one in which a guest wrote this",
+			    format_name(found), format_name(found));
 	if (*f == FORMAT_AUTO && format_refers(d->fd, size, found))
-		return fail(d, why, -EINVAL, "a %s image that takes contents from other files, which "
-			    "format=auto refuses: say format=%s if you trust it",
+		return fail(d, why, -EINVAL, "a %s image that takes contents from other files, "
+			    "which format=auto refuses: say format=%s if you trust it",
 			    format_name(found), format_name(found));
 	*f = found;
 	if (format_truncated(d->fd, size, found))

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The host side of a disk, CD or floppy: an image, read and written where the guest
- * says, and each call is done when it returns. With snapshot, what is written goes to a file without a
- * name that vanishes with the process. Images are locked: one writer, or any number of readers.
+ * says, and each call is done when it returns. With snapshot, what is written goes to a
+ * file without a name that vanishes with the process. Images are locked: one writer, or
+ * any number of readers.
  */
 #ifndef DEV_DISK_H
 #define DEV_DISK_H

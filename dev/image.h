@@ -18,7 +18,7 @@ struct image {
 	uint64_t size;
 	/* Bits of enum attention, or NULL: the wait for a server is cut short by a wish to end. */
 	const atomic_uint *attention;
-	bool closing;			/* what comes now is the last, and must not take for ever */
+	bool closing;		/* what comes now is the last, and must not take for ever */
 	char trouble[160];		/* more than an errno says of the last failure, or "" */
 };
 
@@ -28,7 +28,7 @@ struct image_ops {
 	int (*write)(struct image *i, uint64_t off, const void *buf, size_t n);
 	int (*flush)(struct image *i);
 	void (*close)(struct image *i);
-	bool close_flushes;	/* what was written may not be in the file before a flush */
+	bool close_flushes;	/* what was written may not be in the file before */
 };
 
 /* The file at fd as it is; fd stays the caller's. 0 or -ENOMEM. */

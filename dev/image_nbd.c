@@ -73,26 +73,24 @@ static bool end_wanted(const struct image_nbd *n)
 	return false;
 }
 
-/* Said once: from now on there is no server. */
+/* From now on there is no server. how: what it did, or NULL where its end has to tell. */
 static int nbd_lost(struct image_nbd *n, const char *how)
 {
-	char said[96];
+	const size_t size = sizeof(n->image.trouble);
+	char *trouble = n->image.trouble, said[96];
 
 	n->dead = true;
+	if (!how && !server_ended(&n->server, 1000))
+		how = "hung up";
 	if (how) {
-		snprintf(n->image.trouble, sizeof(n->image.trouble), "qemu-nbd %s", how);
-		return -EIO;
-	}
-	if (!server_ended(&n->server, 1000))
-		snprintf(n->image.trouble, sizeof(n->image.trouble), "qemu-nbd hung up");
-	else if (WIFSIGNALED(n->server.status))
-		snprintf(n->image.trouble, sizeof(n->image.trouble), "qemu-nbd was ended by signal %d",
+		snprintf(trouble, size, "qemu-nbd %s", how);
+	} else if (WIFSIGNALED(n->server.status)) {
+		snprintf(trouble, size, "qemu-nbd was ended by signal %d",
 			 WTERMSIG(n->server.status));
-	else {
+	} else {
 		server_words(&n->server, said, sizeof(said));
 		quiet(said);
-		snprintf(n->image.trouble, sizeof(n->image.trouble), "qemu-nbd has ended%s%s",
-			 *said ? ": " : "", said);
+		snprintf(trouble, size, "qemu-nbd has ended%s%s", *said ? ": " : "", said);
 	}
 	return -EIO;
 }
@@ -165,7 +163,8 @@ static int nbd_image_write(struct image *i, uint64_t off, const void *buf, size_
 	while (len && !err) {
 		size_t part = len < CHUNK ? len : CHUNK;
 
-		err = nbd_answer(n, nbd_aio_pwrite(n->nbd, from, part, off, NBD_NULL_COMPLETION, 0));
+		err = nbd_answer(n, nbd_aio_pwrite(n->nbd, from, part, off,
+						   NBD_NULL_COMPLETION, 0));
 		from += part;
 		off += part;
 		len -= part;
@@ -221,8 +220,8 @@ static int name_image(struct image_nbd *n, const char *path, const char *driver,
 static int no_program(const char *name, enum image_format f, int err, char why[static WHY_SIZE])
 {
 	if (err == -ENOENT)
-		snprintf(why, WHY_SIZE, "%s images are read and written by %s, which this host does not "
-			 "have: install qemu-utils", format_name(f), name);
+		snprintf(why, WHY_SIZE, "%s images are read and written by %s, which this host "
+			 "does not have: install qemu-utils", format_name(f), name);
 	else
 		snprintf(why, WHY_SIZE, "%s: %s", name, strerror(-err));
 	return err;
@@ -275,8 +274,8 @@ static bool qcow2_dirty(int fd, enum image_format f)
 
 /* --- Connecting ------------------------------------------------------------------------- */
 
-/* Both ends of a connection that nobody has accepted yet. The name exists for that moment only, in a
- * folder that nobody else may enter. */
+/* Both ends of a connection that nobody has accepted yet. The name exists for that moment
+ * only, in a folder that nobody else may enter. */
 static int socket_pair(int *listener, int *ours)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };

@@ -28,7 +28,8 @@ extern char **environ;
 static char *program_find(const char *name)
 {
 	const char *path = getenv("PATH");
-	char *all = strdup(path && *path ? path : "/usr/bin:/bin"), *rest = all, *dir, *found = NULL;
+	char *all = strdup(path && *path ? path : "/usr/bin:/bin");
+	char *rest = all, *dir, *found = NULL;
 
 	while (all && !found && (dir = strsep(&rest, ":")))
 		if (asprintf(&found, "%s/%s", *dir ? dir : ".", name) < 0 || access(found, X_OK)) {
@@ -42,8 +43,8 @@ static char *program_find(const char *name)
 /* The environment with the three variables; pid is where the child writes its number. */
 static char **environment(char **pid)
 {
-	static char fds[] = "LISTEN_FDS=1", number[] = "LISTEN_PID=\0         ";
-	static char locale[] = "LC_ALL=C";
+	static char fds[] = "LISTEN_FDS=1", locale[] = "LC_ALL=C";
+	static char number[] = "LISTEN_PID=\0         ";
 	size_t n = 0, to = 0;
 	char **env;
 

@@ -14,9 +14,9 @@ struct server {
 	int words;		/* a file with what it has said */
 };
 
-/* Starts argv[0], found in PATH. With listener it is handed over as a socket that listens
- * (systemd's protocol: descriptor 3, LISTEN_FDS, LISTEN_PID); else -1. 0 or -errno; -ENOENT: there is no such
- * program. What it says goes to a file in memory. */
+/* Starts argv[0], found in PATH. listener is handed over as a socket that listens (systemd's
+ * protocol: descriptor 3, LISTEN_FDS, LISTEN_PID); -1: none. 0 or -errno; -ENOENT: there is
+ * no such program. What it says goes to a file in memory. */
 int server_start(struct server *s, char *const argv[], int listener);
 /* Has it ended? Waits for that, ms at most. */
 bool server_ended(struct server *s, int ms);

@@ -210,7 +210,8 @@ static void ata(void)
 static void drive_port(void)
 {
 	static const struct { uint16_t first, count; } places[] = {
-		{ 0x1f0, 8 }, { 0x170, 8 }, { 0x376, 1 }, { 0x3f6, 1 }, { 0x3f0, 6 }, { 0xc000, 16 },
+		{ 0x1f0, 8 }, { 0x170, 8 }, { 0x376, 1 }, { 0x3f6, 1 }, { 0x3f0, 6 },
+		{ 0xc000, 16 },
 	};
 	unsigned i = below(ARRAY_LEN(places));
 
@@ -489,7 +490,8 @@ const char *deeds_close(bool thorough)
 	stop();
 	if (!rom)
 		return "the ROM has changed";
-	if (thorough && (!image_unchanged(disk_file, IMAGE) || !image_unchanged(floppy_file, FLOPPY)))
+	if (thorough &&
+	    (!image_unchanged(disk_file, IMAGE) || !image_unchanged(floppy_file, FLOPPY)))
 		return "an image has changed";
 	return NULL;
 }

@@ -67,13 +67,14 @@ static size_t make_elf(uint8_t *to, bool wide)
 {
 	const uint8_t ident[EI_NIDENT] = { 0x7f, 'E', 'L', 'F', wide ? ELFCLASS64 : ELFCLASS32,
 					   ELFDATA2LSB, EV_CURRENT };
-	uint64_t link = wide ? 0xffffffff80000000ull : 0xc0000000ull;
+	uint64_t link = wide ? 0xffffffff80000000ull : 0xc0000000ull, end = TEXT + TEXT_SIZE;
 
 	memset(to, 0, ELF_SIZE);
 	if (wide) {
 		Elf64_Ehdr eh = { .e_type = ET_EXEC, .e_machine = EM_X86_64, .e_entry = AT + 8,
-				  .e_phoff = sizeof(eh), .e_shoff = TEXT + TEXT_SIZE, .e_shnum = 1,
-				  .e_shentsize = 64, .e_phnum = 1, .e_phentsize = sizeof(Elf64_Phdr) };
+				  .e_phoff = sizeof(eh), .e_shoff = end, .e_shnum = 1,
+				  .e_shentsize = 64, .e_phnum = 1,
+				  .e_phentsize = sizeof(Elf64_Phdr) };
 		Elf64_Phdr ph = { .p_type = PT_LOAD, .p_offset = TEXT, .p_vaddr = link + AT,
 				  .p_paddr = AT, .p_filesz = TEXT_SIZE, .p_memsz = 0x1000 };
 
@@ -81,9 +82,10 @@ static size_t make_elf(uint8_t *to, bool wide)
 		memcpy(to + sizeof(eh), &ph, sizeof(ph));
 	} else {
 		Elf32_Ehdr eh = { .e_type = ET_EXEC, .e_machine = EM_386, .e_entry = AT + 8,
-				  .e_phoff = sizeof(eh), .e_shoff = TEXT + TEXT_SIZE, .e_shnum = 1,
-				  .e_shentsize = 64, .e_phnum = 1, .e_phentsize = sizeof(Elf32_Phdr) };
-		Elf32_Phdr ph = { .p_type = PT_LOAD, .p_offset = TEXT, .p_vaddr = (uint32_t)link + AT,
+				  .e_phoff = sizeof(eh), .e_shoff = end, .e_shnum = 1,
+				  .e_shentsize = 64, .e_phnum = 1,
+				  .e_phentsize = sizeof(Elf32_Phdr) };
+		Elf32_Phdr ph = { .p_type = PT_LOAD, .p_offset = TEXT, .p_vaddr = 0xc0000000u + AT,
 				  .p_paddr = AT, .p_filesz = TEXT_SIZE, .p_memsz = 0x1000 };
 
 		memcpy(to, &eh, sizeof(eh));
