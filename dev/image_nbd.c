@@ -240,7 +240,7 @@ static const char *reason(const struct image_nbd *n, char *said)
 
 /* A file that has lost a part, or whose tables contradict each other, may be served as if
  * nothing were wrong until the guest comes to the place. 2: it is damaged; 63: there is no
- * such check for the format, whose driver looks when it opens the file. */
+ * such check for the format, whose driver looks when it opens the file. 1: that failed. */
 static int image_check(struct image_nbd *n, enum image_format f, char why[static WHY_SIZE])
 {
 	char program[] = "qemu-img", check[] = "check", images[] = "--image-opts", said[300];
@@ -258,8 +258,8 @@ static int image_check(struct image_nbd *n, enum image_format f, char why[static
 	server_stop(&s, 0);
 	if (status != 1 && status != 2 && status != -1)
 		return 0;
-	snprintf(why, WHY_SIZE, "not a sound %s image: %s", format_name(f),
-		 *said ? reason(n, said) : "qemu-img was ended");
+	snprintf(why, WHY_SIZE, "not %s %s image: %s", status == 2 ? "a sound" : "usable as a",
+		 format_name(f), *said ? reason(n, said) : "qemu-img was ended");
 	return -EINVAL;
 }
 
