@@ -473,7 +473,7 @@ bool deeds_open(void)
 		disk_file = image(IMAGE);
 	if (floppy_file < 0)
 		floppy_file = image(FLOPPY);
-	for (unsigned i = 0; i < BIOS; i++)
+	for (unsigned i = 0; !bios[1] && i < BIOS; i++)
 		bios[i] = (uint8_t)(i * 73 + (i >> 8));
 	return disk_file >= 0 && floppy_file >= 0 && start(disk_file, floppy_file);
 }
