@@ -119,6 +119,7 @@ void machine_reset(struct machine *m)
 	m->power = POWER_ON;
 	m->intr = false;
 	m->a20 = true;
+	m->stopped_tsc = 0;
 	if (m->cpu) {
 		cpu_reset(m->cpu);
 		m->cpu->tsc_offset = 0;	/* the host's own, so that user code reads it directly */
