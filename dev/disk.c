@@ -179,6 +179,11 @@ uint64_t disk_size(const struct disk *d)
 	return d->size;
 }
 
+const char *disk_name(const struct disk *d)
+{
+	return d->name;
+}
+
 bool disk_readonly(const struct disk *d)
 {
 	return d->readonly;
