@@ -283,6 +283,8 @@ static int options_convert(struct options *o)
 		r = options_drives(o);
 	if (r == OPTIONS_RUN)
 		r = options_display(o);
+	if (r == OPTIONS_RUN)
+		r = options_control(o);
 	if (r == OPTIONS_RUN && c->cpu_model)
 		r = check_cpu(c->cpu_model);
 	c->engine = (enum engine)engine;
@@ -354,6 +356,12 @@ static GOptionContext *options_context(struct options *o)
 		  "file whose first line VNC viewers must know", "FILE" },
 		{ "screenshot", 0, 0, G_OPTION_ARG_FILENAME, &t->screenshot,
 		  "at the end: the screen as PNG, .ppm, or .txt (its characters)", "FILE" },
+		{ "control", 0, 0, G_OPTION_ARG_FILENAME, &t->control,
+		  "socket where programs control the machine in QMP's form", "SOCKET" },
+		{ "qmp", 0, 0, G_OPTION_ARG_FILENAME, &t->qmp,
+		  "the same, said as to QEMU: unix:PATH[,server=on][,wait=off]", "SOCKET" },
+		{ "paused", 'S', 0, G_OPTION_ARG_NONE, &o->flags.paused,
+		  "the machine starts stopped; cont lets it go (Ctrl-A c, or --control)", NULL },
 		{ "vga", 0, 0, G_OPTION_ARG_STRING, &t->vga,
 		  "display adapter: std (default) or none", "NAME" },
 		{ "vgabios", 0, 0, G_OPTION_ARG_FILENAME, &t->vgabios,
@@ -460,6 +468,7 @@ void options_free(struct options *o)
 		o->text.clock, o->text.rtc, o->text.trace, o->text.kernel_unpack, o->text.bios,
 		o->text.debugcon, o->text.cdrom, o->text.floppy, o->text.boot, o->text.vga,
 		o->text.vgabios, o->text.display, o->text.vnc_password, o->text.screenshot,
+		o->text.control, o->text.qmp,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)

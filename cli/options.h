@@ -13,9 +13,10 @@ struct options {
 		char *stats_file, *clock, *rtc, *trace, *kernel_unpack;
 		char *bios, *debugcon, *cdrom, *floppy, *boot;
 		char *vga, *vgabios, *display, *vnc_password, *screenshot;
+		char *control, *qmp;
 		char **modules, **disks;
 	} text;
-	struct option_flags { int debug_exit, strict, no_reboot, state_hash, verbose; } flags;
+	struct option_flags { int debug_exit, strict, no_reboot, state_hash, verbose, paused; } flags;
 };
 
 /* Fills o from argv. OPTIONS_RUN: go on; otherwise the exit status: help was
@@ -31,6 +32,9 @@ int options_drives(struct options *o);
 
 /* Likewise of the display: options_display.c. After c->serial. */
 int options_display(struct options *o);
+
+/* options_control.c. */
+int options_control(struct options *o);
 
 /* "512M" in bytes; false if it is no size. */
 bool parse_size(const char *s, uint64_t *out);
