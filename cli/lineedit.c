@@ -84,11 +84,6 @@ static void redraw(struct lineedit *e)
 	g_string_free(s, TRUE);
 }
 
-void lineedit_show(struct lineedit *e)
-{
-	redraw(e);
-}
-
 /* --- Changing ----------------------------------------------------------------------------- */
 
 static void erase(struct lineedit *e, size_t from, size_t to)
@@ -157,6 +152,20 @@ static void history_go(struct lineedit *e, int by)
 		g_strlcpy(e->fresh, e->line, LINE_SIZE);
 	e->at += (unsigned)by;
 	set(e, e->at == e->nhistory ? e->fresh : e->history[e->at]);
+}
+
+static void start_line(struct lineedit *e)
+{
+	e->done = false;
+	set(e, "");
+	e->at = e->nhistory;
+}
+
+void lineedit_show(struct lineedit *e)
+{
+	if (e->done)
+		start_line(e);
+	redraw(e);
 }
 
 /* --- Completion --------------------------------------------------------------------------- */
@@ -242,13 +251,6 @@ static void end_line(struct lineedit *e)
 	put(e, "\r\n");
 	history_add(e);
 	e->done = true;
-}
-
-static void start_line(struct lineedit *e)
-{
-	e->done = false;
-	set(e, "");
-	e->at = e->nhistory;
 }
 
 static enum lineedit_event control_key(struct lineedit *e, unsigned char c)

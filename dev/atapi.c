@@ -484,12 +484,16 @@ static void drive_wanted(void *self)
 	((struct ide_drive *)self)->wanted = true;
 }
 
-/* A drive that was emptied has its tray out; one that was loaded says so to the next command. */
+/* A drive that was emptied has its tray out; one that was loaded says so to the next command. What
+ * was being read fails. */
 static void drive_changed(void *self)
 {
 	struct ide_drive *d = self;
 
 	d->disk = *d->drive.disk;
+	if (d->phase != PH_NONE && d->phase != PH_PACKET)
+		packet_fail(d, MEDIUM_ERROR);
+	d->at = d->left = 0;
 	d->tray_open = !d->disk;
 	d->attention = d->disk;
 	d->wanted = false;

@@ -71,13 +71,8 @@ void ide_next_block(struct ide_drive *d)
 int ide_load(struct ide_drive *d)
 {
 	uint32_t n = d->left < BUFFER ? (uint32_t)d->left : BUFFER;
-	uint64_t size = d->disk ? disk_size(d->disk) : 0;
-	int err;
+	int err = disk_read(d->disk, d->at, d->buffer, n);
 
-	/* The medium may have been exchanged since the command began. */
-	if (d->at > size || n > size - d->at)
-		return -EIO;
-	err = disk_read(d->disk, d->at, d->buffer, n);
 	if (err)
 		return err;
 	d->pos = d->end = 0;
