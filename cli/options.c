@@ -30,6 +30,8 @@ static const char examples[] =
 	"  The same on a screen: in this terminal (Ctrl-A x quits), or for a VNC viewer:\n"
 	"    hemi run --disk disk.img,snapshot --display terminal\n"
 	"    hemi run --disk disk.img,snapshot --display vnc\n\n"
+	"  A machine that programs control, as they would QEMU (in the terminal: Ctrl-A c):\n"
+	"    hemi run --disk disk.img,snapshot --control hemi.sock\n\n"
 	"  What a kernel's text console says after ten seconds:\n"
 	"    hemi run --kernel vmlinuz --timeout 10 --screenshot screen.txt\n\n"
 	"EXIT STATUS\n"
