@@ -119,8 +119,8 @@ static char *value_set(const struct arg *a, struct value *v, char *text)
 	if (a->kind == ARG_NUMBER && !number_parse(text, &v->number))
 		return g_strdup_printf("'%s' is no number", text);
 	if (a->kind == ARG_KEYS && !keys_parse(text, v))
-		return g_strdup_printf("'%s': no such key, or too many; say for instance ctrl-alt-f1",
-				       text);
+		return g_strdup_printf("'%s': no such key, or too many; say for instance "
+				       "ctrl-alt-f1", text);
 	return NULL;
 }
 

@@ -34,7 +34,8 @@ static void show(struct call *c, JsonArray *all, const char *name, const struct 
 
 	call_printf(c, "%s: ", name);
 	if (disk)
-		call_printf(c, "%s%s\n", disk_name(disk), disk_readonly(disk) ? " (read-only)" : "");
+		call_printf(c, "%s%s\n", disk_name(disk),
+			    disk_readonly(disk) ? " (read-only)" : "");
 	else
 		call_printf(c, "[not inserted]\n");
 	if (d)
@@ -105,8 +106,8 @@ void verb_eject(struct call *c)
 	struct drive *d = drive_of(c);
 
 	if (d && drive_eject(d, forced(c)))
-		call_fail(c, "Device '%s' is locked and force was not specified, wait for tray to open "
-			  "and try again (the guest was told)", d->name);
+		call_fail(c, "Device '%s' is locked and force was not specified, wait for tray to "
+			  "open and try again (the guest was told)", d->name);
 }
 
 void verb_change(struct call *c)

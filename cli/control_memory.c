@@ -249,8 +249,8 @@ static void examine(struct call *c, bool physical)
 	uint64_t at;
 
 	if (!format_parse(c->args[0].text, &f))
-		call_fail(c, "'%s' is no format: say /, a count up to %u, one of x d u o c i, one of "
-			  "b h w g", c->args[0].text, COUNT_MAX);
+		call_fail(c, "'%s' is no format: say /, a count up to %u, one of x d u o c i, one "
+			  "of b h w g", c->args[0].text, COUNT_MAX);
 	else if (!address_parse(l.m->cpu, c->args[1].text, &at))
 		call_fail(c, "'%s' is no address: say for instance 0x7c00, $rip or $rsp+8",
 			  c->args[1].text);

@@ -369,16 +369,16 @@ static int stale_remove(const struct sockaddr_un *at, char why[static WHY_SIZE])
 		return errno == ENOENT ? 0 : load_fail(why, -errno, "control socket %s: %s",
 						       at->sun_path, strerror(errno));
 	if (!S_ISSOCK(st.st_mode))
-		return load_fail(why, -EEXIST, "control socket %s: there is a file of this name that is "
-				 "no socket; say another name", at->sun_path);
+		return load_fail(why, -EEXIST, "control socket %s: there is a file of this name "
+				 "that is no socket; say another name", at->sun_path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return load_fail(why, -errno, "control socket: %s", strerror(errno));
 	err = connect(fd, (const struct sockaddr *)at, sizeof(*at)) < 0 ? errno : 0;
 	close(fd);
 	if (!err || err == EAGAIN)
-		return load_fail(why, -EADDRINUSE, "control socket %s: in use by another program; say "
-				 "another name", at->sun_path);
+		return load_fail(why, -EADDRINUSE, "control socket %s: in use by another program; "
+				 "say another name", at->sun_path);
 	if (err != ECONNREFUSED)
 		return load_fail(why, -err, "control socket %s: %s", at->sun_path, strerror(err));
 	return unlink(at->sun_path) == 0 || errno == ENOENT ? 0 :
@@ -404,8 +404,8 @@ static int socket_make(struct control_socket *s, const char *path, char why[stat
 	int lock, err;
 
 	if (!*path || strlen(path) >= sizeof(at.sun_path))
-		return load_fail(why, -ENAMETOOLONG, "control socket %.60s%s: a name of 1 to %zu bytes is "
-				 "possible", path, strlen(path) > 60 ? "..." : "",
+		return load_fail(why, -ENAMETOOLONG, "control socket %.60s%s: a name of 1 to %zu "
+				 "bytes is possible", path, strlen(path) > 60 ? "..." : "",
 				 sizeof(at.sun_path) - 1);
 	strcpy(at.sun_path, path);
 	s->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

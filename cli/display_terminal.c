@@ -394,7 +394,9 @@ static int term_open(struct display *d, void **kind, char why[static WHY_SIZE])
 	set_escdelay(25);
 	make_pairs();
 	hold_stderr(t);
-	note(t, "hemi: Ctrl-A x quits, Ctrl-A h tells more");
+	note(t, display_machine(d)->config->paused ?
+	     "hemi: the machine is stopped; Ctrl-A c and the command cont start it" :
+	     "hemi: Ctrl-A x quits, Ctrl-A h tells more");
 	*kind = t;
 	return 0;
 }

@@ -79,7 +79,8 @@ static void redraw(struct lineedit *e)
 	g_string_append(s, e->prompt);
 	g_string_append_len(s, e->line + from, (gssize)(to - from));
 	g_string_append(s, "\033[K\r");
-	g_string_append_printf(s, "\033[%zuC", shown + columns(e->line + from, e->line + e->cursor));
+	g_string_append_printf(s, "\033[%zuC",
+			       shown + columns(e->line + from, e->line + e->cursor));
 	e->ops->put(e->arg, s->str, s->len);
 	g_string_free(s, TRUE);
 }

@@ -286,8 +286,8 @@ static struct call *line_call(struct call *outer, JsonNode *id, char **line)
 	return c;
 }
 
-static struct call *command(struct qmp_session *s, const char *name, JsonObject *args, JsonNode *id,
-			    char **line)
+static struct call *command(struct qmp_session *s, const char *name, JsonObject *args,
+			    JsonNode *id, char **line)
 {
 	const struct verb *v = verb_find_qmp(name);
 	struct call *c;
@@ -322,6 +322,7 @@ static char *negotiate(struct qmp_session *s, const char *name, JsonNode *id)
 
 static const char *mistake_in(JsonObject *o)
 {
+	static const char *const members[] = { "execute", "arguments", "id", NULL };
 	GList *names = json_object_get_members(o);
 	JsonNode *n = json_object_get_member(o, "execute");
 	const char *why = NULL;
@@ -331,8 +332,9 @@ static const char *mistake_in(JsonObject *o)
 	else if (json_node_get_value_type(n) != G_TYPE_STRING)
 		why = "QMP input member 'execute' must be a string";
 	for (GList *l = names; l && !why; l = l->next)
-		if (strcmp(l->data, "execute") && strcmp(l->data, "arguments") && strcmp(l->data, "id"))
-			why = "QMP input has a member that is none of 'execute', 'arguments' and 'id'";
+		if (!g_strv_contains(members, l->data))
+			why = "QMP input has a member that is none of 'execute', 'arguments' and "
+			      "'id'";
 	g_list_free(names);
 	n = json_object_get_member(o, "arguments");
 	if (!why && n && !JSON_NODE_HOLDS_OBJECT(n))
@@ -340,7 +342,8 @@ static const char *mistake_in(JsonObject *o)
 	return why;
 }
 
-static struct call *object_request(struct qmp_session *s, JsonObject *o, JsonNode **id, char **line)
+static struct call *object_request(struct qmp_session *s, JsonObject *o, JsonNode **id,
+				   char **line)
 {
 	JsonNode *n = json_object_get_member(o, "id");
 	const char *why, *name;

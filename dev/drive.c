@@ -64,19 +64,21 @@ int drive_eject(struct drive *d, bool force)
 }
 
 /* The new medium is opened before the old one goes, so that a mistake changes nothing. */
-int drive_load(struct drive *d, const struct config_disk *medium, bool force, char why[static 512])
+int drive_load(struct drive *d, const struct config_disk *medium, bool force,
+	       char why[static 512])
 {
 	const char *role = d->cd ? "cdrom" : "floppy";
 	struct disk *disk = NULL;
 	int err;
 
-	err = disk_open(&disk, role, medium, d->cd ? CD_SECTOR : SECTOR, d->cd ? 0 : FLOPPY_SIZE, why);
+	err = disk_open(&disk, role, medium, d->cd ? CD_SECTOR : SECTOR, d->cd ? 0 : FLOPPY_SIZE,
+			why);
 	if (err)
 		return err;
 	err = drive_release(d, force);
 	if (err) {
 		disk_close(disk);
-		snprintf(why, 512, "the guest has locked the medium in %s; it was told that you want it",
+		snprintf(why, 512, "the guest has locked the medium in %s; it was told of the wish",
 			 d->name);
 		return err;
 	}

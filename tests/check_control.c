@@ -66,7 +66,8 @@ START_TEST(lines)
 	ck_assert_str_eq(parsed("?"), "help");
 	ck_assert_str_eq(parsed("help stop"), "help command=[stop]");
 	ck_assert_str_eq(parsed("screendump a\\ b"), "screendump filename=[a b]");
-	ck_assert_str_eq(parsed("screendump \"a b\" txt"), "screendump filename=[a b] format=[txt]");
+	ck_assert_str_eq(parsed("screendump \"a b\" txt"),
+			 "screendump filename=[a b] format=[txt]");
 	ck_assert_str_eq(parsed("screendump \"\""), "screendump filename=[]");
 	ck_assert_str_eq(parsed("eject -f cdrom"), "eject force=[-f] device=[cdrom]");
 	ck_assert_str_eq(parsed("eject cdrom"), "eject device=[cdrom]");
@@ -93,7 +94,8 @@ START_TEST(mistakes)
 	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
 		const char *got = parsed(cases[i].line);
 
-		ck_assert_msg(*got == '!' && strstr(got, cases[i].why), "%s: %s", cases[i].line, got);
+		ck_assert_msg(*got == '!' && strstr(got, cases[i].why), "%s: %s", cases[i].line,
+			      got);
 		ck_assert_ptr_null(strchr(got, '\n'));
 	}
 }
@@ -357,6 +359,15 @@ static void expect(struct qmp_session *s, const char *text, const char *want)
 	g_free(got);
 }
 
+static void expect_args(struct qmp_session *s, const char *name, const char *args,
+			const char *want)
+{
+	char *text = g_strdup_printf("{\"execute\":\"%s\",\"arguments\":{%s}}", name, args);
+
+	expect(s, text, want);
+	g_free(text);
+}
+
 START_TEST(requests)
 {
 	struct qmp_session s = { .control = control };
@@ -370,16 +381,13 @@ START_TEST(requests)
 	expect(&s, "{}", "lacks member");
 	expect(&s, "{,}", "JSON parse error");
 	expect(&s, "[1]", "must be a JSON object");
-	expect(&s, "{\"execute\":\"send-key\",\"arguments\":{\"keys\":[]}}", "at least one key");
-	expect(&s, "{\"execute\":\"send-key\",\"arguments\":{\"keys\":[{\"type\":\"number\",\"data\":\"a\"}]}}",
-	       "expected");
-	expect(&s, "{\"execute\":\"eject\",\"arguments\":{\"id\":\"a\",\"device\":\"b\"}}", "given twice");
-	expect(&s, "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"info version\"}}",
-	       "{\"return\":\"hemi ");
-	expect(&s, "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"\"}}",
-	       "{\"return\":\"\"}");
-	expect(&s, "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"zz\"}}",
-	       "no command");
+	expect_args(&s, "send-key", "\"keys\":[]", "at least one key");
+	expect_args(&s, "send-key", "\"keys\":[{\"type\":\"number\",\"data\":\"a\"}]", "expected");
+	expect_args(&s, "eject", "\"id\":\"a\",\"device\":\"b\"", "given twice");
+	expect_args(&s, "human-monitor-command", "\"command-line\":\"info version\"",
+		    "{\"return\":\"hemi ");
+	expect_args(&s, "human-monitor-command", "\"command-line\":\"\"", "{\"return\":\"\"}");
+	expect_args(&s, "human-monitor-command", "\"command-line\":\"zz\"", "no command");
 }
 END_TEST
 

@@ -19,7 +19,7 @@
 #include <unistd.h>
 #include <fcntl.h>
 
-#include "dev/disk.h"
+#include "dev/drive.h"
 #include "dev/pci.h"
 #include "dev/table.h"
 #include "machine/legacy.h"
@@ -40,6 +40,7 @@ static uint8_t bios[BIOS];
 static int64_t ns;
 static uint64_t seed, state;
 static const char *deed = "";
+static int disk_fd, floppy_fd;
 
 static uint64_t rnd(void)
 {
@@ -273,6 +274,28 @@ static void shadowing(void)
 		bus_out(m.bus, 0xcfe, value(), 1);
 }
 
+/* What is done outside: another medium, or none, and the power button. */
+static void user(void)
+{
+	struct drive *d = drive_find(&m, below(2) ? "cdrom" : "floppy");
+	struct config_disk c = { .file = "/nowhere" };
+	char path[64], why[512];
+
+	switch (below(4)) {
+	case 0:
+		m.power_button(m.power_button_self);
+		break;
+	case 1:
+		drive_eject(d, below(2));
+		break;
+	default:
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", d->cd && below(4) ? disk_fd : floppy_fd);
+		if (below(8))
+			c = (struct config_disk){ .file = path, .readonly = d->cd, .snapshot = !d->cd };
+		drive_load(d, &c, below(2), why);
+	}
+}
+
 /* --- Rarer ones ------------------------------------------------------------------ */
 
 static void pass_time(void)
@@ -306,7 +329,7 @@ static const struct {
 	{ "port", 30, any_port }, { "same port", 2, same_port }, { "memory", 20, any_memory },
 	{ "configuration", 8, configuration }, { "ata", 12, ata }, { "packet", 8, packet },
 	{ "data", 8, data }, { "bus master", 10, bus_master }, { "fw_cfg", 4, firmware_dma },
-	{ "floppy", 6, floppy_command },
+	{ "floppy", 6, floppy_command }, { "user", 1, user },
 	{ "shadowing", 4, shadowing }, { "time", 6, pass_time },
 };
 
@@ -403,7 +426,7 @@ static bool rom_holds(void)
 
 static bool one(void)
 {
-	int disk = image(IMAGE), floppy = image(FLOPPY);
+	int disk = disk_fd = image(IMAGE), floppy = floppy_fd = image(FLOPPY);
 	unsigned total = 0;
 	bool good;
 
