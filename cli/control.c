@@ -32,7 +32,7 @@ struct control {
 	bool ended;
 	bool quit_asked;
 	/* The vCPU thread's. */
-	bool reset_asked, started;
+	bool reset_asked;
 	struct timer timer;		/* for keys: guest time */
 	struct keys groups[GROUPS];
 	unsigned next, ngroups;
@@ -97,26 +97,27 @@ void call_finish(struct call *c)
 		c->verb->finish(c);
 }
 
-static struct call *call_take(struct control *k)
+/* All that wait. */
+static struct call *calls_take(struct control *k)
 {
-	struct call *c;
+	struct call *all;
 
 	pthread_mutex_lock(&k->lock);
-	c = k->first;
-	if (c)
-		k->first = c->next;
-	if (!k->first)
-		k->last = &k->first;
+	all = k->first;
+	k->first = NULL;
+	k->last = &k->first;
 	pthread_mutex_unlock(&k->lock);
-	return c;
+	return all;
 }
 
+/* Not those that come meanwhile: whoever asks without end must leave time to the guest. */
 static void control_serve(void *arg)
 {
 	struct control *k = arg;
-	struct call *c;
+	struct call *c = calls_take(k), *next;
 
-	while ((c = call_take(k))) {
+	for (; c; c = next) {
+		next = c->next;		/* done() gives c away */
 		c->verb->run(c);
 		c->done(c->arg);
 	}
@@ -258,26 +259,17 @@ static JsonObject *end_reason(struct control *k, enum power why)
 
 void control_end(struct control *k, enum power why)
 {
-	struct call *c;
+	struct call *c, *next;
 
 	pthread_mutex_lock(&k->lock);
 	k->ended = true;
 	pthread_mutex_unlock(&k->lock);
-	while ((c = call_take(k))) {
+	for (c = calls_take(k); c; c = next) {
+		next = c->next;
 		call_fail(c, "The machine has ended");
 		c->done(c->arg);
 	}
 	control_event(k, "SHUTDOWN", end_reason(k, why));
-}
-
-bool control_started(const struct control *k)
-{
-	return k->started;
-}
-
-void control_note_start(struct control *k)
-{
-	k->started = true;
 }
 
 /* --- Keys ------------------------------------------------------------------------------ */

@@ -17,7 +17,7 @@
 #include "dev/screen.h"
 #include "vmexit/vmm.h"
 
-#define CALL_ARGS	3
+#define CALL_ARGS	5
 #define CALL_KEYS	16		/* that are down together */
 
 struct control;
@@ -107,6 +107,8 @@ struct call *call_from_line(struct control *k, const char *line, char **why);
 /* What could stand where the word before `at` begins, which is stored in *from: strings, each
  * ending in a space if it is complete. To be freed. */
 GPtrArray *line_complete(struct control *k, const char *line, size_t at, size_t *from);
+/* One of a->choices. */
+bool arg_accepts(const struct arg *a, const char *word);
 const struct verb *verb_find(const char *name);
 const struct verb *verb_find_qmp(const char *name);
 /* "eject [-f] DEVICE" */
@@ -134,8 +136,6 @@ void call_return_object(struct call *c, JsonObject *o);
 void control_event(struct control *k, const char *name, JsonObject *data);
 void control_quit(struct control *k);
 void control_reset(struct control *k);
-bool control_started(const struct control *k);
-void control_note_start(struct control *k);
 /* vCPU thread: presses keys, for so long; false: too many are waiting. */
 bool control_press(struct control *k, const struct value *keys, int64_t hold_ms);
 

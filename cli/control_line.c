@@ -93,9 +93,9 @@ static const struct verb *verb_take(const char **p, const char *end, char **name
 
 /* --- Arguments ------------------------------------------------------------------------- */
 
-static bool choice_valid(const char *choices, const char *word)
+bool arg_accepts(const struct arg *a, const char *word)
 {
-	char **all = g_strsplit(choices, "|", -1);
+	char **all = g_strsplit(a->choices, "|", -1);
 	bool found = g_strv_contains((const char *const *)all, word);
 
 	g_strfreev(all);
@@ -114,7 +114,7 @@ static bool number_parse(const char *text, int64_t *out)
 static char *value_set(const struct arg *a, struct value *v, char *text)
 {
 	v->text = text;
-	if (a->choices && !choice_valid(a->choices, text))
+	if (a->choices && !arg_accepts(a, text))
 		return g_strdup_printf("'%s': unknown; say %s", text, a->choices);
 	if (a->kind == ARG_NUMBER && !number_parse(text, &v->number))
 		return g_strdup_printf("'%s' is no number", text);

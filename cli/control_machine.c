@@ -65,10 +65,6 @@ void verb_screendump(struct call *c)
 {
 	int err;
 
-	if (c->args[1].text && picture_named(c->args[1].text) < 0) {
-		call_fail(c, "Parameter 'format' does not accept value '%s'", c->args[1].text);
-		return;
-	}
 	if (!picture_built(picture_of(c))) {
 		call_fail(c, "This build has no PNG, for want of libpng; say ppm or txt");
 		return;

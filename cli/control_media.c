@@ -2,6 +2,7 @@
 /* Commands about drives: which there are, and media that go in and out. */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/control.h"
 #include "dev/drive.h"
@@ -113,12 +114,16 @@ void verb_eject(struct call *c)
 void verb_change(struct call *c)
 {
 	struct config_disk medium = { .file = c->args[2].text };
+	const char *mode = c->args[4].text;
 	struct drive *d = drive_of(c);
 	char why[512];
 
 	if (!d)
 		return;
-	medium.readonly = d->cd;
+	if (!mode || strcmp(mode, "retain") == 0)
+		medium.readonly = d->cd || (*d->disk && disk_readonly(*d->disk));
+	else
+		medium.readonly = d->cd || strcmp(mode, "read-only") == 0;
 	if (drive_load(d, &medium, forced(c), why))
 		call_fail(c, "%s", why);
 }

@@ -224,6 +224,8 @@ static const char *take_value(const struct arg *a, JsonNode *n, struct value *v)
 	}
 	if (!expected && !v->text)
 		v->text = g_strdup("");
+	if (!expected && a->choices && !arg_accepts(a, v->text))
+		expected = a->choices;
 	return expected;
 }
 
