@@ -333,6 +333,7 @@ int console_start(struct console **out, struct machine *m, struct control *contr
 		c->fds[s].fd = -1;
 	c->m = m;
 	c->control = control;
+	control_set_console(control, c);
 	err = console_open(c, m->config);
 	if (!err) {
 		terminal_take(c);

@@ -93,7 +93,6 @@ static int run_create_outside(struct run *r)
 	err = console_start(&r->console, m, r->control);
 	if (err)
 		return failed("console", err);
-	control_set_console(r->control, r->console);
 	if (r->cfg->control && control_socket_open(&r->socket, r->control, r->cfg->control, r->why))
 		return failed_why(r->why);
 	if (display_start(&r->display, m, r->console, r->control, r->why))
