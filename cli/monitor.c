@@ -22,6 +22,7 @@ struct monitor {
 	GByteArray *ahead;		/* typed meanwhile */
 	int out, event;
 	bool here;			/* between enter and leave */
+	bool prompting;			/* the cursor is behind the prompt */
 	bool stuck;			/* the terminal took nothing: what is said is lost */
 };
 
@@ -82,10 +83,17 @@ static void call_is_done(void *arg)
 		return;
 }
 
+static void prompt(struct monitor *mon)
+{
+	mon->prompting = true;
+	lineedit_show(mon->edit);
+}
+
 static void run_line(struct monitor *mon, const char *line)
 {
 	char *why;
 
+	mon->prompting = false;
 	mon->call = call_from_line(mon->control, line, &why);
 	if (mon->call) {
 		mon->call->done = call_is_done;
@@ -98,7 +106,7 @@ static void run_line(struct monitor *mon, const char *line)
 		say(mon, "\n");
 	}
 	g_free(why);
-	lineedit_show(mon->edit);
+	prompt(mon);
 }
 
 /* Bytes until one that starts a command; how many. */
@@ -151,6 +159,7 @@ void monitor_progress(struct monitor *mon)
 {
 	GByteArray *ahead = mon->ahead;
 	struct call *c = mon->call;
+	bool ending;
 	uint64_t n;
 
 	if (read(mon->event, &n, sizeof(n)) != sizeof(n) || !c)
@@ -158,10 +167,11 @@ void monitor_progress(struct monitor *mon)
 	mon->call = NULL;
 	call_finish(c);
 	show_answer(mon, c);
+	ending = c->verb->run == verb_quit;
 	call_free(c);
-	if (!mon->here)
+	if (!mon->here || ending)
 		return;
-	lineedit_show(mon->edit);
+	prompt(mon);
 	mon->ahead = g_byte_array_new();
 	monitor_input(mon, ahead->data, ahead->len);
 	g_byte_array_unref(ahead);
@@ -174,12 +184,13 @@ void monitor_enter(struct monitor *mon)
 	mon->here = true;
 	say(mon, "\r\nhemi monitor: help lists commands, Ctrl-A c goes back to the guest\n");
 	if (!mon->call)
-		lineedit_show(mon->edit);
+		prompt(mon);
 }
 
 void monitor_leave(struct monitor *mon)
 {
 	mon->here = false;
+	mon->prompting = false;
 	g_byte_array_set_size(mon->ahead, 0);
 	say(mon, "\r\033[K");
 }
@@ -204,6 +215,8 @@ void monitor_destroy(struct monitor *mon)
 {
 	if (!mon)
 		return;
+	if (mon->prompting)
+		say(mon, "\r\n");
 	call_free(mon->call);
 	lineedit_free(mon->edit);
 	g_byte_array_unref(mon->ahead);
