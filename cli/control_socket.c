@@ -30,6 +30,7 @@
 #define EVENTS_MAX	1024
 #define LOCK_TRIES	100
 #define LOCK_US		10000
+#define REST_MS		1000
 #define LINGER_MS	500		/* at the end, for clients that are slow */
 
 struct client {
@@ -47,6 +48,7 @@ struct client {
 struct control_socket {
 	struct control *control;
 	int listener, wake;
+	bool resting;			/* the host has no more files: nobody is taken for a while */
 	struct stat node;		/* the file that is ours */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	pthread_t thread;
@@ -274,6 +276,8 @@ static void accept_client(struct control_socket *s)
 
 	if (fd >= 0)
 		client_take(s, fd);
+	else
+		s->resting = errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS;
 }
 
 /* One that sends no more is looked at only when there is something to say to it. */
@@ -283,10 +287,13 @@ static short client_events(const struct client *c)
 		       (c->out->len ? POLLOUT : 0));
 }
 
-static int poll_all(struct control_socket *s, struct pollfd *p, int timeout)
+static int poll_all(struct control_socket *s, struct pollfd *p)
 {
+	int timeout = s->resting ? REST_MS : -1;
+
 	p[0] = (struct pollfd){ s->wake, POLLIN, 0 };
-	p[1] = (struct pollfd){ has_room(s) ? s->listener : -1, POLLIN, 0 };
+	p[1] = (struct pollfd){ has_room(s) && !s->resting ? s->listener : -1, POLLIN, 0 };
+	s->resting = false;
 	for (unsigned i = 0; i < CLIENTS; i++) {
 		const struct client *c = &s->clients[i];
 		short events = client_used(c) ? client_events(c) : 0;
@@ -305,7 +312,7 @@ static void *socket_loop(void *arg)
 
 	pthread_setname_np(pthread_self(), "hemi-control");
 	while (!atomic_load(&s->stop)) {
-		if (poll_all(s, p, -1) < 0) {
+		if (poll_all(s, p) < 0) {
 			bug_on(errno != EINTR);
 			continue;
 		}
