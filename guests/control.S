@@ -130,15 +130,16 @@ serial:	mov	$0x3fd, %dx
 2:	ret
 
 time:	call	pm_update
+	rdtsc
+	shrd	$20, %edx, %eax
+	mov	%eax, %ebp
 	PRINT	"time "
 	mov	pm_ticks, %eax
 	mov	pm_ticks + 4, %edx
 	shrd	$12, %edx, %eax
 	PRINTD	%eax
 	PRINT	" "
-	rdtsc
-	shrd	$20, %edx, %eax
-	PRINTD	%eax
+	PRINTD	%ebp
 	PRINT	"\n"
 	ret
 

@@ -102,11 +102,14 @@ def children(pid):
     return found
 
 
-def until_socket(path):
-    for _ in range(200):
-        if os.path.exists(path):
-            return
-        time.sleep(0.05)
+def connect(path):
+    """As soon as it can be done."""
+    for _ in range(400):
+        try:
+            return Qmp(path)
+        except OSError:
+            time.sleep(0.05)
+    return Qmp(path)
 
 
 # --- The form --------------------------------------------------------------------------------
@@ -157,6 +160,7 @@ def time_stands(engine, case, path):
     what = f"{engine}, case {case}"
     first = m.time()
     time.sleep(0.3)
+    began = time.monotonic()
     second = m.time()
     q.command("stop")
     q.event("STOP")
@@ -173,15 +177,13 @@ def time_stands(engine, case, path):
     q.event("RESUME")
     words = m.expect("time").split() or ["", "0", "0"]
     third = int(words[1]), int(words[2])
-    # 1.5 s are 1,311 units; the machine may be slow, but not by as much as that.
-    passed = third[0] - second[0]
-    check(0 <= passed < 1200, f"{what}: guest time went on", passed)
+    passed = (third[0] - second[0]) * 4096 / 3579545
+    check(0 <= passed < time.monotonic() - began - 1.4, f"{what}: guest time went on", passed)
+    # A TSC that had gone on would have run at four times its rate.
     rate = (second[1] - first[1]) / max(second[0] - first[0], 1)
-    m.time()
-    fourth = m.time()
-    rate_across = (fourth[1] - first[1]) / max(fourth[0] - first[0], 1)
-    check(abs(rate_across / rate - 1) < 0.1, f"{what}: the TSC and the timer part",
-          (first, second, third, fourth))
+    rate_across = (third[1] - first[1]) / max(third[0] - first[0], 1)
+    check(0.6 < rate_across / max(rate, 1) < 1.6, f"{what}: the TSC and the timer part",
+          (first, second, third))
     q.command("quit")
     check(q.event("SHUTDOWN") == {"guest": False, "reason": "host-qmp-quit"}, f"{what}: SHUTDOWN")
     m.finish(0, what)
@@ -320,9 +322,7 @@ def sockets(work):
     m.process.communicate()
     check(os.path.exists(path), "a killed one leaves it")
     m = Machine(path, "--paused", wait=False)
-    until_socket(path)
-    time.sleep(0.2)
-    q = Qmp(path)
+    q = connect(path)
     check(q.command("query-status")["status"] == "prelaunch", "--paused")
     check(m.silent(0.5), "--paused: the guest speaks")
     q.command("cont")
