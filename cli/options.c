@@ -30,6 +30,8 @@ static const char examples[] =
 	"  The same on a screen: in this terminal (Ctrl-A x quits), or for a VNC viewer:\n"
 	"    hemi run --disk disk.img,snapshot --display terminal\n"
 	"    hemi run --disk disk.img,snapshot --display vnc\n\n"
+	"  A machine that programs control, as they would QEMU (in the terminal: Ctrl-A c):\n"
+	"    hemi run --disk disk.img,snapshot --control hemi.sock\n\n"
 	"  What a kernel's text console says after ten seconds:\n"
 	"    hemi run --kernel vmlinuz --timeout 10 --screenshot screen.txt\n\n"
 	"EXIT STATUS\n"
@@ -283,6 +285,8 @@ static int options_convert(struct options *o)
 		r = options_drives(o);
 	if (r == OPTIONS_RUN)
 		r = options_display(o);
+	if (r == OPTIONS_RUN)
+		r = options_control(o);
 	if (r == OPTIONS_RUN && c->cpu_model)
 		r = check_cpu(c->cpu_model);
 	if (r == OPTIONS_RUN)
@@ -357,6 +361,12 @@ static GOptionContext *options_context(struct options *o)
 		  "file whose first line VNC viewers must know", "FILE" },
 		{ "screenshot", 0, 0, G_OPTION_ARG_FILENAME, &t->screenshot,
 		  "at the end: the screen as PNG, .ppm, or .txt (its characters)", "FILE" },
+		{ "control", 0, 0, G_OPTION_ARG_FILENAME, &t->control,
+		  "socket where programs control the machine in QMP's form", "SOCKET" },
+		{ "qmp", 0, 0, G_OPTION_ARG_FILENAME, &t->qmp,
+		  "the same, said as to QEMU: unix:PATH[,server=on][,wait=off]", "SOCKET" },
+		{ "paused", 'S', 0, G_OPTION_ARG_NONE, &o->flags.paused,
+		  "the machine starts stopped; cont lets it go (Ctrl-A c, or --control)", NULL },
 		{ "vga", 0, 0, G_OPTION_ARG_STRING, &t->vga,
 		  "display adapter: std (default) or none", "NAME" },
 		{ "vgabios", 0, 0, G_OPTION_ARG_FILENAME, &t->vgabios,
@@ -465,6 +475,7 @@ void options_free(struct options *o)
 		o->text.clock, o->text.rtc, o->text.trace, o->text.kernel_unpack, o->text.bios,
 		o->text.debugcon, o->text.cdrom, o->text.floppy, o->text.boot, o->text.vga,
 		o->text.vgabios, o->text.display, o->text.vnc_password, o->text.screenshot,
+		o->text.control, o->text.qmp,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)

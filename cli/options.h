@@ -13,9 +13,10 @@ struct options {
 		char *stats_file, *clock, *rtc, *trace, *kernel_unpack;
 		char *bios, *debugcon, *cdrom, *floppy, *boot;
 		char *vga, *vgabios, *display, *vnc_password, *screenshot, *apic;
+		char *control, *qmp;
 		char **modules, **disks;
 	} text;
-	struct option_flags { int debug_exit, strict, no_reboot, state_hash, verbose; } flags;
+	struct option_flags { int debug_exit, strict, no_reboot, state_hash, verbose, paused; } flags;
 };
 
 /* Fills o from argv. OPTIONS_RUN: go on; otherwise the exit status: help was
@@ -32,6 +33,8 @@ int options_drives(struct options *o);
 /* Likewise of the display: options_display.c. After c->serial. */
 int options_display(struct options *o);
 
+/* options_control.c. */
+int options_control(struct options *o);
 /* Likewise of the APIC: options_apic.c. After c->kernel and c->cpu_model. */
 int options_apic(struct options *o);
 

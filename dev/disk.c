@@ -276,6 +276,11 @@ uint64_t disk_size(const struct disk *d)
 	return d->image->size;
 }
 
+const char *disk_name(const struct disk *d)
+{
+	return d->name;
+}
+
 bool disk_readonly(const struct disk *d)
 {
 	return d->readonly;

@@ -23,6 +23,7 @@ void disk_close(struct disk *d);		/* NULL is allowed */
 void disk_watch(struct disk *d, const atomic_uint *attention);
 uint64_t disk_size(const struct disk *d);
 bool disk_readonly(const struct disk *d);
+const char *disk_name(const struct disk *d);
 /* Within the image. 0 or -errno; the first failure of an image is told on stderr. */
 int disk_read(struct disk *d, uint64_t off, void *buf, size_t n);
 int disk_write(struct disk *d, uint64_t off, const void *buf, size_t n);

@@ -43,6 +43,8 @@ struct config {
 	enum display_kind display;
 	char vnc_address[64];
 	uint16_t vnc_port;
+	const char *control;		/* socket for programs that control the machine, or NULL */
+	bool paused;			/* the machine starts stopped */
 	const char *vnc_password;	/* a file that holds it, or NULL */
 	struct config_disk disks[CONFIG_DISKS], cdrom, floppy;	/* file: NULL if there is none */
 	const char *boot_order;		/* letters a, c, d, or NULL */

@@ -139,6 +139,7 @@ void machine_reset(struct machine *m)
 	m->power = POWER_ON;
 	m->intr = m->pic_intr = false;
 	m->a20 = true;
+	m->stopped_tsc = 0;
 	if (m->cpu) {
 		machine_reset_cpu(m);
 		m->cpu->tsc_offset = 0;	/* the host's own, so that user code reads it directly */

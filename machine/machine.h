@@ -31,6 +31,7 @@ struct pci_bus;	/* dev/pci.h */
 struct isa_dma;	/* dev/isa_dma.h */
 struct vga;	/* dev/vga.h */
 struct input;	/* dev/input.h */
+struct drive;	/* dev/drive.h: one whose medium can be exchanged */
 
 /* Where media are: two on each IDE cable, then the floppy drives. */
 #define MACHINE_DISKS	4
@@ -66,12 +67,20 @@ struct machine {
 	struct input *input;		/* what the user does; set by the keyboard controller */
 	void (*look)(void *arg);	/* ATT_LOOK: somebody wants to see the screen; or NULL */
 	void *look_arg;
+	void (*control)(void *arg);	/* ATT_CONTROL: somebody wants something done; or NULL */
+	void *control_arg;
+	struct drive *drives;		/* a list; each is set up by its device */
+	/* The button on the case; does the guest listen to it? Set by its device, or NULL. */
+	bool (*power_button)(void *self);
+	void *power_button_self;
 	const uint8_t *vga_rom;		/* its BIOS or NULL; set before machine_add_devices() */
 	size_t vga_rom_size;
 
 	enum power power;		/* vCPU thread only */
 	uint32_t debug_exit_code;
 	int quit_signal;
+	bool stopped;			/* the guest is not run, its time stands still; vCPU thread only */
+	uint64_t stopped_tsc;		/* the host's TSC when it was stopped; 0: it has not run since */
 
 	/* Set by any thread to make the vCPU leave its engine soon; what for is in
 	 * the request bits. The setter also calls machine_kick(). */
@@ -90,6 +99,7 @@ enum attention {
 	ATT_TIMER   = 8,	/* look at the clock */
 	ATT_STATS   = 16,
 	ATT_LOOK    = 32,
+	ATT_CONTROL = 128,
 };
 
 /* The processor has written cpu->msr_apic_base, cpu->cr8. */
@@ -113,6 +123,10 @@ void machine_destroy(struct machine *m);
 int machine_add_devices(struct machine *m, const struct device_ops *const *table);
 void machine_reset(struct machine *m);	/* CPU, devices, page flags stay */
 void machine_reset_cpu(struct machine *m);	/* m->cpu alone */
+
+/* vCPU thread: the guest is not run until it goes on; to it, no time passes (machine/pause.c). */
+void machine_stop(struct machine *m);
+void machine_cont(struct machine *m);
 
 /* Everything but RAM. After a restore the caller flushes what engines derived;
  * a machine whose restore failed (-EINVAL) must be reset. */

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "dev/disk.h"
+#include "dev/drive.h"
 #include "dev/pci.h"
 #include "dev/table.h"
 #include "machine/legacy.h"
@@ -312,6 +312,28 @@ static void shadowing(void)
 		bus_out(m.bus, 0xcfe, value(), 1);
 }
 
+/* What is done outside: another medium, or none, and the power button. */
+static void user(void)
+{
+	struct drive *d = drive_find(&m, below(2) ? "cdrom" : "floppy");
+	struct config_disk c = { .file = "/nowhere" };
+	char path[64], why[512];
+
+	switch (below(4)) {
+	case 0:
+		m.power_button(m.power_button_self);
+		break;
+	case 1:
+		drive_eject(d, below(2));
+		break;
+	default:
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", d->cd && below(4) ? disk_file : floppy_file);
+		if (below(8))
+			c = (struct config_disk){ .file = path, .readonly = d->cd, .snapshot = !d->cd };
+		drive_load(d, &c, below(2), why);
+	}
+}
+
 /* Registers of the two APICs, and what the processor does to its own. */
 static void apic(void)
 {
@@ -381,6 +403,7 @@ static const struct deed {
 	{ "ata", { 12, 12 }, ata }, { "packet", { 8, 8 }, packet }, { "data", { 8, 8 }, data },
 	{ "bus master", { 10, 10 }, bus_master }, { "fw_cfg", { 4, 0 }, firmware_dma },
 	{ "floppy", { 6, 8 }, floppy_command }, { "drive's port", { 0, 8 }, drive_port },
+	{ "user", { 1, 1 }, user },
 	{ "shadowing", { 4, 0 }, shadowing }, { "apic", { 10, 0 }, apic }, { "time", { 6, 1 }, pass_time },
 };
 
