@@ -283,6 +283,8 @@ static int options_convert(struct options *o)
 		r = options_drives(o);
 	if (r == OPTIONS_RUN)
 		r = options_display(o);
+	if (r == OPTIONS_RUN)
+		r = options_net(o);
 	if (r == OPTIONS_RUN && c->cpu_model)
 		r = check_cpu(c->cpu_model);
 	c->engine = (enum engine)engine;
@@ -336,7 +338,8 @@ static GOptionContext *options_context(struct options *o)
 		{ "module", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &t->modules,
 		  "Multiboot module and its arguments; may be repeated", "'FILE [ARG...]'" },
 		{ "disk", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &t->disks,
-		  "raw image of an IDE disk; up to four times", "FILE[,readonly][,snapshot]" },
+		  "raw image of a disk, IDE or virtio; up to four times",
+		  "FILE[,if=ide|virtio][,readonly][,snapshot]" },
 		{ "cdrom", 0, 0, G_OPTION_ARG_FILENAME, &t->cdrom,
 		  "image of a CD or DVD, in an ATAPI drive", "FILE" },
 		{ "floppy", 0, 0, G_OPTION_ARG_FILENAME, &t->floppy,
@@ -347,6 +350,11 @@ static GOptionContext *options_context(struct options *o)
 		  "BIOS image, used without --kernel (default: SeaBIOS as packaged)", "FILE" },
 		{ "debugcon", 0, 0, G_OPTION_ARG_FILENAME, &t->debugcon,
 		  "the BIOS's debug port 0x402: stderr or file:NAME", "WHERE" },
+		{ "net", 0, 0, G_OPTION_ARG_STRING, &t->net,
+		  "network interface: none (default), or user: this host's network as seen by a program; "
+		  "with model=virtio-net-pci|ne2k_pci, hostfwd=tcp:[ADDR]:PORT-[ADDR]:PORT, restrict=on, "
+		  "mac=ADDR", "none|user[,...]" },
+		{ "nic", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &t->net, NULL, NULL },
 		{ "display", 0, 0, G_OPTION_ARG_STRING, &t->display,
 		  "where the screen is: none (default), terminal, or vnc (port 5900 of this host)",
 		  "none|terminal|vnc[=ADDR:PORT]" },
@@ -458,7 +466,7 @@ void options_free(struct options *o)
 		o->text.kernel, o->text.initrd, o->text.append, o->text.memory, o->text.engine,
 		o->text.direct, o->text.gate, o->text.cpu, o->text.serial, o->text.stats_file,
 		o->text.clock, o->text.rtc, o->text.trace, o->text.kernel_unpack, o->text.bios,
-		o->text.debugcon, o->text.cdrom, o->text.floppy, o->text.boot, o->text.vga,
+		o->text.debugcon, o->text.cdrom, o->text.floppy, o->text.boot, o->text.net, o->text.vga,
 		o->text.vgabios, o->text.display, o->text.vnc_password, o->text.screenshot,
 	};
 

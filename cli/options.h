@@ -11,7 +11,7 @@ struct options {
 	struct option_text {
 		char *kernel, *initrd, *append, *memory, *engine, *direct, *gate, *cpu, *serial;
 		char *stats_file, *clock, *rtc, *trace, *kernel_unpack;
-		char *bios, *debugcon, *cdrom, *floppy, *boot;
+		char *bios, *debugcon, *cdrom, *floppy, *boot, *net;
 		char *vga, *vgabios, *display, *vnc_password, *screenshot;
 		char **modules, **disks;
 	} text;
@@ -31,6 +31,9 @@ int options_drives(struct options *o);
 
 /* Likewise of the display: options_display.c. After c->serial. */
 int options_display(struct options *o);
+
+/* And of the network: options_net.c. */
+int options_net(struct options *o);
 
 /* "512M" in bytes; false if it is no size. */
 bool parse_size(const char *s, uint64_t *out);

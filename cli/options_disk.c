@@ -11,11 +11,12 @@ static bool take_word(const char *word, struct config_disk *out)
 {
 	out->readonly |= strcmp(word, "readonly") == 0;
 	out->snapshot |= strcmp(word, "snapshot") == 0;
+	out->virtio |= strcmp(word, "if=virtio") == 0;
 	return !strcmp(word, "readonly") || !strcmp(word, "snapshot") ||
-	       !strcmp(word, "format=raw");
+	       !strcmp(word, "format=raw") || !strcmp(word, "if=virtio") || !strcmp(word, "if=ide");
 }
 
-/* "FILE[,format=raw][,readonly][,snapshot]". The words are cut off from the end, so that a
+/* "FILE[,format=raw][,if=ide|virtio][,readonly][,snapshot]". The words are cut off from the end, so that a
  * name may have commas. */
 static int parse_image(const char *option, char *text, struct config_disk *out)
 {
@@ -30,8 +31,11 @@ static int parse_image(const char *option, char *text, struct config_disk *out)
 		return OPTIONS_RUN;
 	if (g_str_has_prefix(comma + 1, "format="))
 		return usage_error("--%s=%s: only raw images are known", option, text);
-	return usage_error("--%s=%s: '%s' is unknown; say format=raw, readonly or snapshot", option,
-			   text, comma + 1);
+	if (g_str_has_prefix(comma + 1, "if="))
+		return usage_error("--%s=%s: '%s' is unknown; say if=ide or if=virtio", option, text,
+				   comma + 1);
+	return usage_error("--%s=%s: '%s' is unknown; say format=raw, if=ide, if=virtio, readonly or "
+			   "snapshot", option, text, comma + 1);
 }
 
 static int check_boot(const char *order)
@@ -71,6 +75,8 @@ int options_drives(struct options *o)
 	}
 	if (r == OPTIONS_RUN && t->floppy)
 		r = parse_image("floppy", t->floppy, &c->floppy);
+	if (r == OPTIONS_RUN && c->floppy.virtio)
+		r = usage_error("--floppy=%s: if=virtio is for disks", t->floppy);
 	if (t->cdrom)
 		c->cdrom = (struct config_disk){ .file = t->cdrom, .readonly = true };
 	if (r == OPTIONS_RUN && t->cdrom && !*t->cdrom)

@@ -16,6 +16,7 @@
 #include "cli/display.h"
 #include "cli/firmware.h"
 #include "cli/load.h"
+#include "cli/network.h"
 #include "cli/options.h"
 #include "cli/screenshot.h"
 #include "cli/stats.h"
@@ -35,6 +36,7 @@ struct run {
 	struct vmm *vmm;
 	struct console *console;
 	struct display *display;
+	struct network *network;
 	char why[WHY_SIZE];
 };
 
@@ -94,6 +96,8 @@ static int run_create(struct run *r)
 		return failed_why(r->why);
 	if (media_open(m, r->cfg, r->why))
 		return failed_why(r->why);
+	if (network_open(&r->network, m, r->why))
+		return failed_why(r->why);
 	if (chardev_open(&m->console, m, r->cfg->serial, r->why))
 		return failed_why(r->why);
 	if (strcmp(r->cfg->serial, "pty") == 0)
@@ -111,6 +115,9 @@ static int run_create(struct run *r)
 		return failed("console", err);
 	if (display_start(&r->display, m, r->console, r->why))
 		return failed_why(r->why);
+	err = network_start(r->network);
+	if (err)
+		return failed("network", err);
 	return EXIT_OK;
 }
 
@@ -118,10 +125,12 @@ static void run_destroy(struct run *r)
 {
 	display_stop(r->display);
 	console_stop(r->console);
+	network_stop(r->network);
 	if (r->vmm)
 		vmm_destroy(r->vmm);
 	if (r->made) {	/* the serial port writes what it has left */
 		machine_destroy(&r->machine);
+		network_close(r->network);
 		chardev_close(r->machine.console);
 		media_close(&r->machine);
 	}

@@ -6,7 +6,7 @@
 
 packages="gcc make autoconf automake pkg-config libglib2.0-dev libjson-glib-dev libcapstone-dev
 libzydis-dev libzycore-dev check libc6-dev-i386 cpio zlib1g-dev liblzma-dev libzstd-dev liblz4-dev
-libbz2-dev liblzo2-dev libpng-dev libncurses-dev libvncserver-dev seabios"
+libbz2-dev liblzo2-dev libpng-dev libncurses-dev libvncserver-dev libslirp-dev seabios"
 
 die() {
 	echo "$0: $*" >&2
