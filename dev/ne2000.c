@@ -175,14 +175,27 @@ static bool ring_valid(const struct ne2000_regs *r)
 	       r->pstart < r->pstop && r->curr >= r->pstart && r->curr < r->pstop;
 }
 
-/* Pages that a frame may take: CURR must not meet BNRY from behind. */
+/* BNRY, the page that reception must not reach. Drivers that keep it a page before the frame that
+ * they read next write PSTART - 1 where the ring's last page is meant. */
+static unsigned ring_bound(const struct ne2000_regs *r)
+{
+	return r->bnry < r->pstart || r->bnry >= r->pstop ? r->pstop - 1u : r->bnry;
+}
+
 static unsigned ring_free(const struct ne2000_regs *r)
 {
-	unsigned size = r->pstop - r->pstart;
+	unsigned size = r->pstop - r->pstart, bound = ring_bound(r);
 
-	if (r->bnry < r->pstart || r->bnry >= r->pstop || r->bnry == r->curr)
-		return size - 1;
-	return (r->bnry + size - r->curr) % size - 1;
+	return bound == r->curr ? size - 1 : (bound + size - r->curr) % size - 1;
+}
+
+/* Linux looks at ten frames and then acknowledges them all; on a wire the next one would tell of
+ * those left, here it may wait for room behind them. */
+static bool unread(const struct ne2000_regs *r)
+{
+	unsigned bound = ring_bound(r), after = bound + 1u == r->pstop ? r->pstart : bound + 1u;
+
+	return ring_valid(r) && r->curr != bound && r->curr != after;
 }
 
 static void ring_copy(struct ne2000 *n, unsigned *at, const uint8_t *from, size_t len)
@@ -233,7 +246,7 @@ static bool receive(struct ne2000 *n, const uint8_t *frame, size_t len)
 
 static bool listening(const struct ne2000_regs *r)
 {
-	return r->cr & CR_START && !(r->cr & CR_STOP) && !(r->rcr & RCR_MONITOR) &&
+	return !(r->cr & CR_STOP) && !(r->rcr & RCR_MONITOR) &&
 	       !(r->tcr & TCR_LOOPBACK);
 }
 
@@ -285,7 +298,7 @@ static void ne2000_ready(void *arg)
 {
 	struct ne2000 *n = arg;
 
-	if (n->r.cr & CR_TRANSMIT && n->r.cr & CR_START)
+	if (n->r.cr & CR_TRANSMIT && !(n->r.cr & CR_STOP))
 		transmit(n);
 	receive_all(n);
 }
@@ -296,18 +309,20 @@ static void command(struct ne2000 *n, uint8_t val)
 {
 	struct ne2000_regs *r = &n->r;
 
+	/* With neither bit it goes on as it was: drivers write so to change pages. */
+	if (!(val & (CR_STOP | CR_START)))
+		val |= r->cr & (CR_STOP | CR_START);
 	r->cr = val;
 	if (val & CR_STOP) {
 		r->isr |= ISR_RESET;
 		return;
 	}
-	if (val & CR_START)
-		r->isr &= (uint8_t)~ISR_RESET;
+	r->isr &= (uint8_t)~ISR_RESET;
 	if (val & (CR_READ | CR_WRITE) && !(val & CR_NO_DMA) && !r->rbcr) {
 		r->isr |= ISR_DMA;
 		line_update(n);
 	}
-	if (val & CR_TRANSMIT && val & CR_START)
+	if (val & CR_TRANSMIT)
 		transmit(n);
 	receive_all(n);
 }
@@ -347,6 +362,8 @@ static void page0_out(struct ne2000 *n, unsigned reg, uint8_t val)
 	case 0x5: case 0x6: half(&r->tbcr, reg == 0x6, val); break;
 	case 0x7:			/* the reset bit follows the state */
 		r->isr &= (uint8_t)~(val & ISR_CAUSES);
+		if (unread(r))
+			r->isr |= ISR_RECEIVED;
 		line_update(n);
 		break;
 	case 0x8: case 0x9: half(&r->rsar, reg == 0x9, val); break;
