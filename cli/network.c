@@ -226,8 +226,8 @@ static int forward(struct network *n, const struct config_forward *f, char why[s
 	errno = 0;
 	if (slirp_add_hostfwd(n->slirp, f->udp, host, f->host_port, guest, f->guest_port) == 0)
 		return 0;
-	return load_fail(why, -EADDRINUSE, "--net: cannot listen at %s port %s:%u for hostfwd: %s",
-			 f->udp ? "UDP" : "TCP", inet_ntop(AF_INET, &host, text, sizeof(text)),
+	return load_fail(why, -EADDRINUSE, "--net: hostfwd cannot listen at %s:%s:%u: %s",
+			 f->udp ? "udp" : "tcp", inet_ntop(AF_INET, &host, text, sizeof(text)),
 			 f->host_port, errno ? strerror(errno) : "no socket");
 }
 

@@ -547,16 +547,22 @@ static void ne2000_save(void *dev, struct state *s)
 static int ne2000_restore(void *dev, struct state *s)
 {
 	struct ne2000 *n = dev;
+	struct ne2000_regs r;
+	uint8_t ram[RAM_SIZE];
 
 	if (!n->net)
 		return 0;
 	if (state_enter(s, ne2000_device.name) != NE2000_VERSION)
 		return -EINVAL;
 	pci_restore(&n->pci, s);
-	regs_each(&n->r, s, state_get);
-	state_get(s, n->ram, sizeof(n->ram));
+	regs_each(&r, s, state_get);
+	state_get(s, ram, sizeof(ram));
+	if (s->bad)
+		return -EINVAL;
+	n->r = r;
+	memcpy(n->ram, ram, sizeof(ram));
 	line_update(n);
-	return s->bad ? -EINVAL : 0;
+	return 0;
 }
 
 static void ne2000_fini(void *dev)
