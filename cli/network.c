@@ -142,26 +142,15 @@ static int poll_result(int i, void *arg)
 	       (r & POLLHUP ? SLIRP_POLL_HUP : 0);
 }
 
-/* A frame that cannot make libslirp open a socket: no IP, or a part of a TCP connection. */
-static bool opens_nothing(const uint8_t *f, size_t len)
-{
-	size_t header;
-
-	if (len < NET_HEADER + 20u || f[12] != 0x08 || f[13] != 0x00)
-		return true;
-	header = NET_HEADER + 4u * (f[NET_HEADER] & 0xf);
-	if ((f[20] & 0x3f) || f[21] || f[23] != IPPROTO_TCP || len < header + 14)
-		return false;
-	return (f[header + 13] & 0x12) != 0x02;		/* SYN without ACK */
-}
-
 static void take_frames(struct network *n)
 {
 	const uint8_t *frame;
 	size_t len;
 
 	for (unsigned i = 0; i < FRAMES_A_TURN && (frame = net_host_peek(n->net, &len)); i++) {
-		if (n->sockets < n->limit || opens_nothing(frame, len))
+		enum frame_verdict v = frame_look(frame, len);
+
+		if (v == FRAME_PASS || (v == FRAME_OPENS && n->sockets < n->limit))
 			slirp_input(n->slirp, frame, (int)len);
 		net_host_next(n->net);
 	}

@@ -31,4 +31,12 @@ static inline void network_stop(struct network *n) { (void)n; }
 static inline void network_close(struct network *n) { (void)n; }
 #endif
 
+/* network_filter.c: what to do with a frame from the guest. */
+enum frame_verdict {
+	FRAME_DROP,
+	FRAME_PASS,
+	FRAME_OPENS,		/* passes, but may make a socket */
+};
+enum frame_verdict frame_look(const uint8_t *f, size_t len);
+
 #endif

@@ -311,40 +311,133 @@ START_TEST(too_many)
 }
 END_TEST
 
-/* Nothing that a guest can put on the wire ends the process. */
+static uint64_t seed = 88172645463325252ull;
+
+static unsigned random_below(unsigned n)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (unsigned)(seed >> 20) % n;
+}
+
+static uint16_t own_port;	/* and no other of this host's: nobody is to be bothered */
+
+/* What is behind the IP header: ports that somebody listens at, lengths and sums that agree. */
+static void payload_make(uint8_t *f, unsigned n)
+{
+	const uint16_t ports[] = { 67, 68, 69, own_port };
+	uint8_t pseudo[12] = { 0 };
+
+	memcpy(pseudo, f + 26, 8);
+	pseudo[9] = f[23];
+	be16(pseudo + 10, n);
+	be16(f + 36, ports[random_below(ARRAY_LEN(ports))]);
+	if (f[23] == 17) {
+		be16(f + 38, random_below(4) ? n : random_below(n + 4));
+		be16(f + 40, 0);
+	} else if (f[23] == 6) {
+		f[46] = random_below(4) ? 0x50 : (uint8_t)random_below(256);
+		be16(f + 50, 0);
+		be16(f + 50, fold(add(f + 34, n, add(pseudo, 12, 0))));
+	} else {
+		static const uint8_t types[] = { 0, 3, 4, 5, 8, 11, 13, 15, 17 };
+
+		f[34] = types[random_below(ARRAY_LEN(types))];
+		be16(f + 36, 0);
+		be16(f + 36, fold(add(f + 34, n, 0)));
+	}
+}
+
+static size_t nonsense_make(uint8_t *f, size_t size)
+{
+	static const uint8_t protocols[] = { 6, 6, 17, 17, 1, 2, 47 };
+	size_t len = 1 + random_below(random_below(4) ? 100 : (unsigned)size - 1);
+
+	for (size_t i = 0; i < size; i++)
+		f[i] = (uint8_t)random_below(random_below(3) ? 256 : 3);
+	memcpy(f, host_mac, 6);
+	memcpy(f + 6, frames_mac, 6);
+	be16(f + 12, random_below(9) ? 0x0800 : random_below(2) ? 0x0806 : random_below(65536));
+	if (!random_below(8) || len < 60)
+		return len;
+	f[14] = random_below(16) ? 0x45 : 0x46;
+	be16(f + 16, random_below(16) ? (unsigned)len - 14 : random_below(65536));
+	if (random_below(8))
+		be16(f + 20, 0);
+	f[22] = (uint8_t)random_below(random_below(4) ? 255 : 3);
+	f[23] = protocols[random_below(ARRAY_LEN(protocols))];
+	be32(f + 26, random_below(8) ? GUEST : 0);
+	be32(f + 30, 0x0a000200u + (random_below(8) ? random_below(5) : 255));
+	be16(f + 24, 0);
+	be16(f + 24, fold(add(f + 14, 20, 0)));
+	payload_make(f, (unsigned)len - 34);
+	return len;
+}
+
+/* Nothing that a guest can put on the wire ends the process. NONSENSE: how often. */
 START_TEST(nonsense)
 {
-	uint64_t x = 88172645463325252ull;
+	const char *often = getenv("NONSENSE");
 	uint8_t f[2048], answer[NET_FRAME_MAX];
+	int fd = listener(&own_port);
 
 	open_network();
-	for (unsigned n = 0; n < 20000; n++) {
-		size_t len;
+	for (long n = often ? atol(often) : 20000; n; n--) {
+		size_t len = nonsense_make(f, sizeof(f));
 
-		for (unsigned i = 0; i < sizeof(f); i += 8) {
-			x ^= x << 13, x ^= x >> 7, x ^= x << 17;
-			memcpy(f + i, &x, 8);
-		}
-		len = 1 + x % sizeof(f);
-		memcpy(f, host_mac, 6);
-		memcpy(f + 6, frames_mac, 6);
-		be16(f + 12, n % 8 == 7 ? 0x0806 : n % 8 == 6 ? 0x86dd : 0x0800);
-		f[14] = 0x45 + (n % 16 == 3);
-		be16(f + 16, n & 16 ? (unsigned)len - 14 : (unsigned)(x >> 20 & 0xffff));
-		if (n & 32)
-			be16(f + 20, 0);
-		f[23] = (uint8_t)(n % 3 == 0 ? 6 : n % 3 == 1 ? 1 : 0);
-		be32(f + 30, n & 64 ? HOST : 0x0a000200u + (uint32_t)(x >> 8 & 0xff));
-		be16(f + 24, 0);
-		be16(f + 24, fold(add(f + 14, 20, 0)));
-		for (unsigned i = 0; !net_room(pc.net, len) && i < 5000; i++)
-			nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+		while (!net_room(pc.net, len))
+			get(answer, 1);
 		put(f, len);
+		if (n % 64 == 0)
+			while (get(answer, 1))
+				;
 	}
 	while (get(answer, 200))
 		;
 	arp(1, HOST);
 	ck_assert_uint_ge(get(answer, 5000), 42);
+	close(fd);
+}
+END_TEST
+
+static enum frame_verdict verdict(unsigned at, uint8_t val, size_t len)
+{
+	uint8_t f[128] = { 0 };
+
+	be16(f + 12, 0x0800);
+	be32(f + 14, 0x45000028);
+	f[23] = 6;
+	f[46] = 0x50;
+	f[47] = 0x10;
+	f[at] = val;
+	return frame_look(f, len);
+}
+
+START_TEST(filter)
+{
+	ck_assert_int_eq(verdict(0, 0, 60), FRAME_PASS);
+	ck_assert_int_eq(verdict(0, 0, 54), FRAME_PASS);
+	ck_assert_int_eq(verdict(0, 0, 53), FRAME_DROP);	/* the packet is longer */
+	ck_assert_int_eq(verdict(0, 0, 13), FRAME_DROP);
+	ck_assert_int_eq(verdict(47, 0x02, 60), FRAME_OPENS);
+	ck_assert_int_eq(verdict(47, 0x12, 60), FRAME_PASS);
+	ck_assert_int_eq(verdict(46, 0x40, 60), FRAME_DROP);	/* TCP's header: too short, too long */
+	ck_assert_int_eq(verdict(46, 0x60, 60), FRAME_DROP);
+	ck_assert_int_eq(verdict(17, 0x27, 60), FRAME_DROP);
+	ck_assert_int_eq(verdict(17, 0x13, 60), FRAME_DROP);
+	ck_assert_int_eq(verdict(16, 0x01, 60), FRAME_DROP);
+	ck_assert_int_eq(verdict(14, 0x46, 60), FRAME_DROP);	/* options */
+	ck_assert_int_eq(verdict(14, 0x65, 60), FRAME_DROP);
+	ck_assert_int_eq(verdict(20, 0x20, 60), FRAME_DROP);	/* more fragments */
+	ck_assert_int_eq(verdict(21, 0x01, 60), FRAME_DROP);	/* one of them */
+	ck_assert_int_eq(verdict(20, 0x40, 60), FRAME_PASS);	/* "do not" */
+	ck_assert_int_eq(verdict(23, 1, 60), FRAME_OPENS);
+	ck_assert_int_eq(verdict(23, 2, 60), FRAME_DROP);
+	ck_assert_int_eq(verdict(23, 17, 60), FRAME_DROP);	/* a length of 0 */
+	ck_assert_int_eq(verdict(13, 0x06, 42), FRAME_PASS);
+	ck_assert_int_eq(verdict(13, 0x06, 41), FRAME_DROP);
+	ck_assert_int_eq(verdict(12, 0x86, 60), FRAME_DROP);
 }
 END_TEST
 
@@ -363,6 +456,7 @@ int main(void)
 	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(e, setup, teardown);
 	tcase_add_test(e, none);
+	tcase_add_test(e, filter);
 	tcase_add_test(e, port_in_use);
 	suite_add_tcase(s, e);
 	return pc_main(s);
