@@ -20,6 +20,7 @@
 #include <fcntl.h>
 
 #include "dev/disk.h"
+#include "dev/net.h"
 #include "dev/pci.h"
 #include "dev/table.h"
 #include "machine/legacy.h"
@@ -31,6 +32,10 @@
 #define IMAGE		(1u << 20)
 #define FLOPPY		(1440u << 10)
 #define BIOS		(128u << 10)
+#define NIC_PORTS	0xc100
+#define BLK_PORTS	0xc180
+#define NIC_MEMORY	0xe8000000u
+#define BLK_MEMORY	0xe8010000u
 #define STDERR_PORT	0xe9		/* would write to our standard error */
 
 static struct machine m;
@@ -87,7 +92,7 @@ static uint16_t port(void)
 		{ 0x00, 0x100 }, { 0x170, 8 }, { 0x1f0, 8 }, { 0x376, 2 }, { 0x3b0, 0x30 },
 		{ 0x3f0, 16 }, { 0x402, 1 }, { 0x480, 16 }, { 0x4d0, 2 }, { 0x510, 12 }, { 0x600, 64 },
 		{ 0xaf00, 256 },
-		{ 0xcf8, 8 }, { 0xc000, 32 }, { 0x1ce, 4 },
+		{ 0xcf8, 8 }, { 0xc000, 32 }, { 0x1ce, 4 }, { NIC_PORTS, 32 }, { BLK_PORTS, 32 },
 	};
 	unsigned i = below(ARRAY_LEN(places) + 1);
 
@@ -136,6 +141,23 @@ static void any_memory(void)
 
 /* --- Plausible deeds ------------------------------------------------------------- */
 
+static void pci_write(unsigned slot, unsigned off, uint32_t val, unsigned size)
+{
+	bus_out(m.bus, 0xcf8, 0x80000000u | slot << 11 | off, 4);
+	bus_out(m.bus, 0xcfc, val, size);
+}
+
+/* The network interface in slot 3 and the virtio disk in slot 4 where the deeds look for them. */
+static void place(void)
+{
+	pci_write(3, 0x10, NIC_PORTS, 4);
+	pci_write(3, 0x20, NIC_MEMORY, 4);
+	pci_write(3, 0x04, 7, 2);
+	pci_write(4, 0x10, BLK_PORTS, 4);
+	pci_write(4, 0x20, BLK_MEMORY, 4);
+	pci_write(4, 0x04, 7, 2);
+}
+
 static void configuration(void)
 {
 	static const uint8_t functions[] = { 0x00, 0x08, 0x09, 0x0b, 0x10, 0x18, 0x20 };
@@ -147,6 +169,7 @@ static void configuration(void)
 	bus_out(m.bus, 0xcf8, 0x80000000u | f | reg, 4);
 	access_port((uint16_t)(0xcfc + below(4)));
 	if (!below(3)) {		/* and mostly back in order */
+		place();
 		bus_out(m.bus, 0xcf8, 0x80000904, 4);
 		bus_out(m.bus, 0xcfc, 5, 2);
 		bus_out(m.bus, 0xcf8, 0x80000920, 4);
@@ -273,6 +296,150 @@ static void shadowing(void)
 		bus_out(m.bus, 0xcfe, value(), 1);
 }
 
+/* --- The network and virtio ------------------------------------------------------ */
+
+/* Frames on the cable, for the interface or for anybody, and those from it taken off. */
+static void frames(void)
+{
+	static const uint8_t heads[][6] = { { 0x52, 0x54, 0, 0, 0, 1 }, { 0xff, 0xff, 0xff, 0xff, 0xff,
+					    0xff }, { 0x33, 0x33, 0, 0, 0, 1 } };
+	size_t len;
+
+	for (unsigned i = below(20); i; i--) {
+		uint8_t *to;
+
+		len = below(8) ? 1 + below(1600) : 1 + below(NET_FRAME_MAX);
+		to = net_host_room(m.net, len);
+		if (!to)
+			break;
+		memset(to, (int)i, len);
+		memcpy(to, heads[below(3)], len < 6 ? len : 6);
+		net_host_put(m.net, len);
+	}
+	if (below(2))
+		while (net_host_peek(m.net, &len))
+			net_host_next(m.net);
+	net_host_flush(m.net);
+	net_deliver(&m);
+}
+
+static void ne2000(void)
+{
+	static const uint8_t starts[] = { 0x21, 0x22, 0x22, 0x22, 0x26, 0x0a, 0x12, 0x62, 0xa2, 0xe2 };
+
+	bus_out(m.bus, NIC_PORTS, 0x21, 1);
+	bus_out(m.bus, NIC_PORTS + 1, below(4) ? 0x46 : value(), 1);
+	bus_out(m.bus, NIC_PORTS + 2, below(4) ? 0x80 : value(), 1);
+	bus_out(m.bus, NIC_PORTS + 3, below(4) ? 0x46 + below(0x3a) : value(), 1);
+	bus_out(m.bus, NIC_PORTS + 4, below(4) ? 0x40 + below(6) : value(), 1);
+	bus_out(m.bus, NIC_PORTS + 5, value(), 1);
+	bus_out(m.bus, NIC_PORTS + 6, below(4) ? below(6) : value(), 1);
+	bus_out(m.bus, NIC_PORTS + 8, value(), 1);
+	bus_out(m.bus, NIC_PORTS + 9, below(4) ? 0x40 + below(0x40) : value(), 1);
+	bus_out(m.bus, NIC_PORTS + 10, value(), 2);
+	bus_out(m.bus, NIC_PORTS + 12, below(2) ? 0x1e : value(), 1);
+	bus_out(m.bus, NIC_PORTS + 13, below(4) ? 0 : value(), 1);
+	bus_out(m.bus, NIC_PORTS + 14, value(), 1);
+	bus_out(m.bus, NIC_PORTS + 15, value(), 1);
+	bus_out(m.bus, NIC_PORTS, 0x62, 1);
+	bus_out(m.bus, NIC_PORTS + 7, below(4) ? 0x46 + below(0x3a) : value(), 1);
+	for (unsigned i = below(6); i; i--)
+		bus_out(m.bus, NIC_PORTS, starts[below(ARRAY_LEN(starts))], 1);
+	for (unsigned i = below(400), size = 1u << below(3); i; i--)
+		if (i & 1)
+			bus_in(m.bus, NIC_PORTS + 0x10, size);
+		else
+			bus_out(m.bus, NIC_PORTS + 0x10, i, size);
+	frames();
+}
+
+/* A queue's parts are 4 KiB apart, from here on. */
+#define QUEUES_AT	0x200000u
+#define QUEUE_SIZE	16u
+
+static gpa_t queue_at(bool blk, unsigned q)
+{
+	return QUEUES_AT + 0x10000u * (2 * blk + q);
+}
+
+static void mm(bool blk, unsigned off, uint64_t val, unsigned size)
+{
+	phys_write(&m.mem, (blk ? BLK_MEMORY : NIC_MEMORY) + off, val, size);
+}
+
+/* From reset to DRIVER_OK, mostly as a driver does it. */
+static void virtio_begin(void)
+{
+	bool blk = below(2), legacy = below(2);
+	uint16_t ports = blk ? BLK_PORTS : NIC_PORTS;
+	uint32_t features = below(2) ? ~0u : value();
+
+	place();
+	if (legacy) {
+		bus_out(m.bus, (uint16_t)(ports + 18), 0, 1);
+		bus_out(m.bus, (uint16_t)(ports + 4), features, 4);
+	} else {
+		mm(blk, 20, 0, 1);
+		mm(blk, 0, 0, 4);
+		mm(blk, 8, 0, 4);
+		mm(blk, 12, phys_read(&m.mem, (blk ? BLK_MEMORY : NIC_MEMORY) + 4, 4) & features, 4);
+		mm(blk, 8, 1, 4);
+		mm(blk, 12, 1, 4);
+		mm(blk, 20, 11, 1);
+	}
+	for (unsigned q = 0; q < 2; q++) {
+		gpa_t at = below(16) ? queue_at(blk, q) : address();
+
+		if (legacy) {
+			bus_out(m.bus, (uint16_t)(ports + 14), q, 2);
+			bus_out(m.bus, (uint16_t)(ports + 8), (uint32_t)(at >> 12), 4);
+			continue;
+		}
+		mm(blk, 22, q, 2);
+		mm(blk, 24, QUEUE_SIZE, 2);
+		mm(blk, 32, at, 8);
+		mm(blk, 40, below(16) ? at + 0x1000 : address(), 8);
+		mm(blk, 48, below(16) ? at + 0x2000 : address(), 8);
+		mm(blk, 28, 1, 2);
+	}
+	if (legacy)
+		bus_out(m.bus, (uint16_t)(ports + 18), 7, 1);
+	else
+		mm(blk, 20, 15, 1);
+}
+
+/* Descriptors that mostly make chains, some entries of the available ring, and a notification. */
+static void virtio_queue(void)
+{
+	bool blk = below(2), legacy = below(2);
+	unsigned q = blk ? 0 : below(2), size = legacy ? 256 : QUEUE_SIZE;
+	gpa_t desc = queue_at(blk, q), avail = legacy ? desc + 16 * size : desc + 0x1000;
+	uint16_t index = (uint16_t)phys_read(&m.mem, avail + 2, 2);
+
+	for (unsigned i = 0; i < QUEUE_SIZE; i++) {
+		uint64_t d[2] = { below(8) ? 0x100000u + below(1 << 20) : address(), 0 };
+		uint32_t len = below(2) ? 16 : below(4) ? below(2000) : value();
+		unsigned flags = below(16) ? (below(2) | (q == 0 && i % 3 ? 2u : 0)) : below(8);
+		unsigned next = below(32) ? (i + 1) % QUEUE_SIZE : value();
+
+		if (blk && i % 3 == 0)
+			phys_write(&m.mem, d[0] & ~15ull, below(2) ? below(2) : below(12), 8);
+		d[1] = len | (uint64_t)(flags & 0xffff) << 32 | (uint64_t)(next & 0xffff) << 48;
+		phys_write_bulk(&m.mem, desc + 16 * i, d, sizeof(d));
+	}
+	for (unsigned i = below(8); i; i--)
+		phys_write(&m.mem, avail + 4 + 2 * (index++ % size), below(32) ? below(QUEUE_SIZE) :
+			   value(), 2);
+	phys_write(&m.mem, avail + 2, below(32) ? index : value(), 2);
+	phys_write(&m.mem, avail, below(8) ? 0 : 1, 2);
+	if (legacy)
+		bus_out(m.bus, (blk ? BLK_PORTS : NIC_PORTS) + 16, q, 2);
+	else
+		mm(blk, 0x3000 + 4 * q, q, 2);
+	if (!blk)
+		frames();
+}
+
 /* --- Rarer ones ------------------------------------------------------------------ */
 
 static void pass_time(void)
@@ -306,7 +473,8 @@ static const struct {
 	{ "port", 30, any_port }, { "same port", 2, same_port }, { "memory", 20, any_memory },
 	{ "configuration", 8, configuration }, { "ata", 12, ata }, { "packet", 8, packet },
 	{ "data", 8, data }, { "bus master", 10, bus_master }, { "fw_cfg", 4, firmware_dma },
-	{ "floppy", 6, floppy_command },
+	{ "floppy", 6, floppy_command }, { "frames", 3, frames }, { "ne2000", 6, ne2000 },
+	{ "virtio", 3, virtio_begin }, { "queue", 12, virtio_queue },
 	{ "shadowing", 4, shadowing }, { "time", 6, pass_time },
 };
 
@@ -354,6 +522,10 @@ static struct disk *drive(int fd, bool readonly)
 
 static bool start(int disk, int floppy)
 {
+	static const uint8_t mac[6] = { 0x52, 0x54, 0, 0, 0, 1 };
+
+	config.net.model = seed % 2 ? NIC_VIRTIO : NIC_NE2K_PCI;
+	memcpy(config.net.mac, mac, sizeof(mac));
 	config.memory = RAM;
 	config.clock_instructions = true;
 	ns = 0;
@@ -367,6 +539,9 @@ static bool start(int disk, int floppy)
 	m.disks[2] = drive(disk, true);
 	m.disk_is_cd[2] = true;
 	m.floppies[0] = drive(floppy, false);
+	m.virtio_disks[0] = drive(disk, false);
+	if (net_create(&m.net, &m))
+		return false;
 	if (legacy_set_bios(&m.mem, bios, sizeof(bios)))
 		return false;
 	memory_add_range(&m.mem, &(struct range){ .base = (1ull << 32) - BIOS, .size = BIOS,
@@ -380,6 +555,8 @@ static bool start(int disk, int floppy)
 static void stop(void)
 {
 	machine_destroy(&m);
+	net_destroy(m.net);
+	disk_close(m.virtio_disks[0]);
 	for (unsigned i = 0; i < MACHINE_DISKS; i++)
 		disk_close(m.disks[i]);
 	disk_close(m.floppies[0]);
