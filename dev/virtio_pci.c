@@ -192,15 +192,19 @@ static uint32_t half_of(uint64_t features, uint32_t which)
 	return which < 2 ? (uint32_t)(features >> 32 * which) : 0;
 }
 
-/* The value of the register that has byte `off`, and where the register begins. */
-static uint64_t common_register(struct virtio *v, uint64_t off, unsigned *first)
+/* Where the register begins that has byte `off`. */
+static unsigned register_at(uint64_t off)
+{
+	return (unsigned)(off < 16 ? off & ~3ull : off < 32 ? off & ~1ull : off & ~7ull);
+}
+
+static uint64_t common_register(struct virtio *v, unsigned first)
 {
 	const struct virtq none = { 0 }, *q = selected(v);
 
 	if (!q)
 		q = &none;
-	*first = (unsigned)(off < 16 ? off & ~3ull : off < 32 ? off & ~1ull : off & ~7ull);
-	switch (*first) {
+	switch (first) {
 	case 0: return v->select[0];
 	case 4: return half_of(v->offered, v->select[0]);
 	case 8: return v->select[1];
@@ -222,8 +226,8 @@ static uint64_t common_register(struct virtio *v, uint64_t off, unsigned *first)
 
 static uint64_t common_read(struct virtio *v, uint64_t off, unsigned size)
 {
-	unsigned first;
-	uint64_t val = common_register(v, off, &first) >> 8 * (off - first);
+	unsigned first = register_at(off);
+	uint64_t val = common_register(v, first) >> 8 * (off - first);
 
 	return size < 8 ? val & ((1ull << 8 * size) - 1) : val;
 }
@@ -265,13 +269,11 @@ static void queue_write(struct virtio *v, struct virtq *q, unsigned first, uint6
 
 static void common_write(struct virtio *v, uint64_t off, uint64_t val, unsigned size)
 {
-	unsigned first, shift;
-	uint64_t old = common_register(v, off, &first), mask;
+	unsigned first = register_at(off), shift = 8 * (unsigned)(off - first);
+	uint64_t mask = (size < 8 ? (1ull << 8 * size) - 1 : ~0ull) << shift;
 
 	/* Half of a register keeps its other half. */
-	shift = 8 * (unsigned)(off - first);
-	mask = (size < 8 ? (1ull << 8 * size) - 1 : ~0ull) << shift;
-	val = (old & ~mask) | (val << shift & mask);
+	val = (common_register(v, first) & ~mask) | (val << shift & mask);
 	switch (first) {
 	case 0: v->select[0] = (uint32_t)val; break;
 	case 8: v->select[1] = (uint32_t)val; break;
