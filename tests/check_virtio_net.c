@@ -8,7 +8,7 @@
 #define BUF(i)		(0x100000u + 0x20000u * (i))
 #define HDR		12u
 
-static uint8_t frame[NET_FRAME_MAX], got[NET_FRAME_MAX];
+static uint8_t frame[NET_FRAME_MAX + 1], got[NET_FRAME_MAX];
 
 static void setup(void)
 {
