@@ -12,10 +12,11 @@ struct options {
 		char *kernel, *initrd, *append, *memory, *engine, *direct, *gate, *cpu, *serial;
 		char *stats_file, *clock, *rtc, *trace, *kernel_unpack;
 		char *bios, *debugcon, *cdrom, *floppy, *boot, *net;
-		char *vga, *vgabios, *display, *vnc_password, *screenshot;
+		char *vga, *vgabios, *display, *vnc_password, *screenshot, *apic;
+		char *control, *qmp;
 		char **modules, **disks;
 	} text;
-	struct option_flags { int debug_exit, strict, no_reboot, state_hash, verbose; } flags;
+	struct option_flags { int debug_exit, strict, no_reboot, state_hash, verbose, paused; } flags;
 };
 
 /* Fills o from argv. OPTIONS_RUN: go on; otherwise the exit status: help was
@@ -34,6 +35,10 @@ int options_display(struct options *o);
 
 /* And of the network: options_net.c. */
 int options_net(struct options *o);
+/* options_control.c. */
+int options_control(struct options *o);
+/* Likewise of the APIC: options_apic.c. After c->kernel and c->cpu_model. */
+int options_apic(struct options *o);
 
 /* "512M" in bytes; false if it is no size. */
 bool parse_size(const char *s, uint64_t *out);

@@ -251,6 +251,11 @@ void pci_reset(struct pci_function *f)
 	pci_interrupt(f, false);
 }
 
+const struct pci_function *pci_function_at(const struct machine *m, unsigned i)
+{
+	return m->pci && i < m->pci->nfunctions ? m->pci->functions[i] : NULL;
+}
+
 bool pci_has_class(const struct machine *m, uint8_t base_class)
 {
 	for (unsigned i = 0; m->pci && i < m->pci->nfunctions; i++)
