@@ -13,9 +13,11 @@ struct options {
 		char *stats_file, *clock, *rtc, *trace, *kernel_unpack;
 		char *bios, *debugcon, *cdrom, *floppy, *boot;
 		char *vga, *vgabios, *display, *vnc_password, *screenshot;
+		char *save, *restore;
 		char **modules, **disks;
 	} text;
 	struct option_flags { int debug_exit, strict, no_reboot, state_hash, verbose; } flags;
+	struct state_file *state;	/* --restore, checked; or NULL */
 };
 
 /* Fills o from argv. OPTIONS_RUN: go on; otherwise the exit status: help was
@@ -31,6 +33,10 @@ int options_drives(struct options *o);
 
 /* Likewise of the display: options_display.c. After c->serial. */
 int options_display(struct options *o);
+
+/* options_state.c: --restore, before everything is converted; --save, after. */
+int options_restore(struct options *o);
+int options_save(struct options *o);
 
 /* "512M" in bytes; false if it is no size. */
 bool parse_size(const char *s, uint64_t *out);

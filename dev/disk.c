@@ -313,3 +313,37 @@ int disk_flush(struct disk *d)
 		return 0;
 	return complain(d, "fdatasync", -errno);
 }
+
+/* --- Saving ---------------------------------------------------------------------- */
+
+bool disk_is_snapshot(const struct disk *d)
+{
+	return d->overlay >= 0;
+}
+
+uint64_t disk_snapshot_next(const struct disk *d, uint64_t from)
+{
+	if (d->overlay < 0)
+		return ~0ull;
+	for (uint64_t block = (from + BLOCK - 1) / BLOCK; block * BLOCK < d->size; block++) {
+		if (!(block & 7) && !d->moved[block >> 3])
+			block += 7;		/* none of eight */
+		else if (block_moved(d, block))
+			return block * BLOCK;
+	}
+	return ~0ull;
+}
+
+const char *disk_name(const struct disk *d)
+{
+	return d->name;
+}
+
+int64_t disk_changed(const struct disk *d)
+{
+	struct stat st;
+
+	if (fstat(d->fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	return st.st_mtim.tv_sec * 1000000000ll + st.st_mtim.tv_nsec;
+}

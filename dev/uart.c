@@ -16,7 +16,7 @@
 
 #include <errno.h>
 
-#define UART_VERSION	1
+#define UART_VERSION	2
 #define PORT		0x3f8
 #define LINE		4
 #define FIFO_SIZE	16
@@ -451,11 +451,14 @@ static void uart_save(void *dev, struct state *s)
 
 		state_put(s, c, sizeof(c));
 	}
+	state_put_u64(s, (uint64_t)u->rx_timer.when);
+	chardev_save_input(u->m->console, s);
 }
 
 static int uart_restore(void *dev, struct state *s)
 {
 	struct uart *u = dev;
+	uint64_t when;
 	uint8_t b[12];
 
 	if (state_enter(s, uart_device.name) != UART_VERSION)
@@ -481,6 +484,12 @@ static int uart_restore(void *dev, struct state *s)
 	}
 	rx_watch(u);
 	u->timed_out = b[10] && u->rx_count;
+	when = state_get_u64(s);
+	if (u->timed_out)
+		clock_disarm(&u->m->clock, &u->rx_timer);
+	else if (u->rx_timer.when != INT64_MAX && when < (uint64_t)u->rx_timer.when)
+		clock_arm(&u->m->clock, &u->rx_timer, (int64_t)when);
+	chardev_restore_input(u->m->console, s);
 	uart_update(u);
 	return s->bad ? -EINVAL : 0;
 }

@@ -165,6 +165,13 @@ uint64_t interp_random(struct interp *v);
 /* Brings the counters of retired instructions up to date (the trace counts as done). */
 void interp_settle(struct interp *v);
 
+/* Guest time may be the count of instructions, and a device may show it. */
+static inline void clock_sync(struct interp *v)
+{
+	if (unlikely(v->m->clock.by_instructions))
+		interp_settle(v);
+}
+
 /* --- Dispatch ----------------------------------------------------------- */
 
 /*

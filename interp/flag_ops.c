@@ -98,10 +98,10 @@ HANDLER(h_stac) { return set_ac(v, op, FL_AC); }
 
 /* --- Ports ----------------------------------------------------------------------- */
 
-/* The device may have raised an interrupt, or turned the machine off. */
+/* The device may have raised an interrupt, armed a timer, or turned the machine off. */
 static const struct op *after_io(struct interp *v, const struct op *op)
 {
-	if (unlikely(v->m->power != POWER_ON || must_leave(v)))
+	if (unlikely(v->m->power != POWER_ON || v->m->attention || must_leave(v)))
 		return op_leave_after(v, op);
 	NEXT_CHECKED(v, op);
 }
@@ -110,13 +110,6 @@ static const struct op *after_io(struct interp *v, const struct op *op)
 static uint16_t port_operand(struct interp *v, const struct op *op, unsigned reg)
 {
 	return reg == 8 * RDX ? REG16(v, 8 * RDX) : op->imm & 0xff;
-}
-
-/* Guest time may be the count of instructions, and a port may show it. */
-static inline void clock_sync(struct interp *v)
-{
-	if (unlikely(v->m->clock.by_instructions))
-		interp_settle(v);
 }
 
 HANDLER(h_in)

@@ -23,6 +23,10 @@ struct clock {
 	const int64_t *retired;		/* by_instructions: the vCPU's counter */
 	int64_t skipped;		/* by_instructions: idle time jumped over */
 	int64_t next;			/* earliest armed timer */
+	bool firing;			/* in clock_run() */
+	/* By instructions: a timer was armed that is due before all others. Or NULL. */
+	void (*sooner)(void *arg);
+	void *sooner_arg;
 	struct timer *timers[16];
 	unsigned ntimers;
 };
@@ -30,7 +34,6 @@ struct clock {
 void clock_init(struct clock *c, bool by_instructions);
 int64_t clock_now(struct clock *c);
 void clock_set_now(struct clock *c, int64_t now);	/* after a restore */
-/* Wall-clock time of the guest's RTC at guest time 0, seconds since 1970 UTC. */
 void clock_add(struct clock *c, struct timer *t);	/* registers, unarmed */
 void clock_arm(struct clock *c, struct timer *t, int64_t when);
 void clock_disarm(struct clock *c, struct timer *t);

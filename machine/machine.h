@@ -21,6 +21,7 @@ enum power {
 	POWER_DEBUG_EXIT,	/* isa-debug-exit; code in debug_exit_code */
 	POWER_TIMEOUT,
 	POWER_QUIT,		/* the user (Ctrl-A x) or a signal; signal number in quit_signal */
+	POWER_SAVED,		/* the machine is in a state file, and was to end with that */
 	POWER_DIFFERENCE,	/* --lockstep found one, already reported */
 	POWER_HOST_FAILURE,	/* a host call failed, already reported */
 };
@@ -63,6 +64,9 @@ struct machine {
 	struct input *input;		/* what the user does; set by the keyboard controller */
 	void (*look)(void *arg);	/* ATT_LOOK: somebody wants to see the screen; or NULL */
 	void *look_arg;
+	void (*save)(void *arg);	/* ATT_SAVE: somebody wants a state file; or NULL */
+	void *save_arg;
+	uint64_t *random;		/* state of the guest's RDRAND, the interpreter's; or NULL */
 	const uint8_t *vga_rom;		/* its BIOS or NULL; set before machine_add_devices() */
 	size_t vga_rom_size;
 
@@ -87,6 +91,7 @@ enum attention {
 	ATT_TIMER   = 8,	/* look at the clock */
 	ATT_STATS   = 16,
 	ATT_LOOK    = 32,
+	ATT_SAVE    = 64,
 };
 
 /* Any thread: ask for attention and get the vCPU out of its engine. */
@@ -98,8 +103,8 @@ void machine_destroy(struct machine *m);
 int machine_add_devices(struct machine *m, const struct device_ops *const *table);
 void machine_reset(struct machine *m);	/* CPU, devices, page flags stay */
 
-/* Everything but RAM. After a restore the caller flushes what engines derived;
- * a machine whose restore failed (-EINVAL) must be reset. */
+/* Everything but RAM, which is to be in place before a restore. After it the caller flushes
+ * what engines derived; a machine whose restore failed (-EINVAL) must be reset. */
 struct state;
 void machine_save(struct machine *m, struct state *s);
 int machine_restore(struct machine *m, struct state *s);
