@@ -314,7 +314,7 @@ struct trace {
 	uint16_t bytes;
 	uint32_t hflags;
 	bool dead;
-	uint64_t unused;	/* what follows shares a cache line with the first operation */
+	uint64_t nops;		/* what follows shares a cache line with the first operation */
 	gva_t lip;		/* linear address at which it is valid in context `gen` */
 	uint64_t gen;
 	void *code;		/* with rows of calls (thread.h): its own, or what does without */
