@@ -440,14 +440,13 @@ static void uart_save(void *dev, struct state *s)
 	struct uart *u = dev;
 	uint8_t b[] = { u->ier, u->lcr, u->mcr, u->scr, u->fcr, u->lsr, u->msr,
 			(uint8_t)u->divisor, (uint8_t)(u->divisor >> 8), u->thre_pending,
-			u->timed_out, u->rx_count };
+			u->timed_out, u->rx_count, u->rx_head };
 
 	chardev_flush(u->m->console);
 	state_begin(s, uart_device.name, UART_VERSION);
 	state_put(s, b, sizeof(b));
 	for (unsigned i = 0; i < FIFO_SIZE; i++) {
-		unsigned at = (u->rx_head + i) % FIFO_SIZE;
-		uint8_t c[] = { u->rx[at], u->rx_break[at] };
+		uint8_t c[] = { u->rx[i], u->rx_break[i] };
 
 		state_put(s, c, sizeof(c));
 	}
@@ -459,7 +458,7 @@ static int uart_restore(void *dev, struct state *s)
 {
 	struct uart *u = dev;
 	uint64_t when;
-	uint8_t b[12];
+	uint8_t b[13];
 
 	if (state_enter(s, uart_device.name) != UART_VERSION)
 		return -EINVAL;
@@ -473,7 +472,7 @@ static int uart_restore(void *dev, struct state *s)
 	u->msr = b[6];
 	u->divisor = (uint16_t)(b[7] | b[8] << 8);
 	u->thre_pending = b[9];
-	u->rx_head = 0;
+	u->rx_head = b[12] % FIFO_SIZE;
 	u->rx_count = b[11] <= rx_capacity(u) ? b[11] : 0;
 	for (unsigned i = 0; i < FIFO_SIZE; i++) {
 		uint8_t c[2];

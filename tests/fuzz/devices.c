@@ -4,7 +4,10 @@
  * address for their DMA, any physical address, PCI ranges moved on top of each other. Nothing
  * may crash, no image may change that is not to be written, and ROM stays ROM.
  *
- *	devices [--seconds N | --count N] [--seed FIRST]
+ *	devices [--seconds N | --count N] [--seed FIRST] [--sleep yes]
+ *
+ * With --sleep, each machine is saved at some time and made anew from that: what it does
+ * from then on must be what it did the first time.
  *
  * A seed is a machine and 3,000 deeds. Half of them are plausible, so that they get further
  * than to the first check: commands with their registers, packets, tables for the bus master.
@@ -40,6 +43,7 @@ static uint8_t bios[BIOS];
 static int64_t ns;
 static uint64_t seed, state;
 static const char *deed = "";
+static uint64_t seen;		/* what was read so far, as a number */
 
 static uint64_t rnd(void)
 {
@@ -102,7 +106,7 @@ static void access_port(uint16_t at)
 	if (at <= STDERR_PORT && at + size > STDERR_PORT)
 		return;
 	if (below(2))
-		bus_in(m.bus, at, size);
+		seen = seen * 31 + bus_in(m.bus, at, size);
 	else
 		bus_out(m.bus, at, value(), size);
 }
@@ -129,7 +133,7 @@ static void any_memory(void)
 	if ((at & ~PAGE_MASK) + size > PAGE_SIZE)
 		return;
 	if (below(2))
-		phys_read(&m.mem, at, size);
+		seen = seen * 31 + phys_read(&m.mem, at, size);
 	else
 		phys_write(&m.mem, at, rnd(), size);
 }
@@ -205,7 +209,7 @@ static void data(void)
 		if (write)
 			bus_out(m.bus, at, (uint32_t)i, size);
 		else
-			bus_in(m.bus, at, size);
+			seen = seen * 31 + bus_in(m.bus, at, size);
 	}
 }
 
@@ -401,22 +405,13 @@ static bool rom_holds(void)
 	return true;
 }
 
-static bool one(void)
+static void deeds_do(unsigned n, bool snapshots)
 {
-	int disk = image(IMAGE), floppy = image(FLOPPY);
 	unsigned total = 0;
-	bool good;
 
 	for (unsigned i = 0; i < ARRAY_LEN(deeds); i++)
 		total += deeds[i].weight;
-	state = seed * 0x9e3779b97f4a7c15ull + 1;
-	for (unsigned i = 0; i < BIOS; i++)
-		bios[i] = (uint8_t)rnd();
-	if (disk < 0 || floppy < 0 || !start(disk, floppy)) {
-		fputs("devices: no machine\n", stderr);
-		return false;
-	}
-	for (unsigned n = 0; n < DEEDS; n++) {
+	for (; n; n--) {
 		unsigned at = below(total), i = 0;
 
 		while (at >= deeds[i].weight)
@@ -424,18 +419,135 @@ static bool one(void)
 		deed = deeds[i].name;
 		deeds[i].run();
 		deed = "snapshot";
-		if (!below(500))
+		if (snapshots && !below(500))
 			save_and_restore();
 		if (m.power != POWER_ON && !below(4))
 			machine_reset(&m);
 		m.power = POWER_ON;
 	}
+}
+
+static bool begin(int disk, int floppy)
+{
+	if (disk >= 0 && floppy >= 0 && start(disk, floppy))
+		return true;
+	fputs("devices: no machine\n", stderr);
+	return false;
+}
+
+static bool one(int disk, int floppy)
+{
+	bool good;
+
+	if (!begin(disk, floppy))
+		return false;
+	deeds_do(DEEDS, true);
 	deed = "the end";
 	good = rom_holds();
 	stop();
 	if (!good)
 		fprintf(stderr, "devices: seed %" PRIu64 ": the ROM has changed\n", seed);
-	if (!image_unchanged(disk, IMAGE) || !image_unchanged(floppy, FLOPPY)) {
+	return good;
+}
+
+/* --- Asleep ---------------------------------------------------------------------- */
+
+/* All that a machine is. */
+struct whole {
+	struct state devices;
+	uint8_t ram[RAM], disk[IMAGE], floppy[FLOPPY];
+	uint64_t random, seen;
+};
+
+static void whole_take(struct whole *w)
+{
+	state_init(&w->devices);
+	machine_save(&m, &w->devices);
+	memcpy(w->ram, m.mem.ram, RAM);
+	disk_read(m.disks[0], 0, w->disk, IMAGE);
+	disk_read(m.floppies[0], 0, w->floppy, FLOPPY);
+	w->random = state;
+	w->seen = seen;
+}
+
+static bool whole_put(struct whole *w)
+{
+	memcpy(m.mem.ram, w->ram, RAM);
+	disk_write(m.disks[0], 0, w->disk, IMAGE);
+	disk_write(m.floppies[0], 0, w->floppy, FLOPPY);
+	state = w->random;
+	seen = w->seen;
+	w->devices.pos = 0;
+	return machine_restore(&m, &w->devices) == 0;
+}
+
+/* What is not the same, or NULL. Sections begin with "HS". */
+static const char *difference(const struct whole *a, const struct whole *b)
+{
+	static char text[96];
+	const struct state *x = &a->devices, *y = &b->devices;
+	size_t at = 0, section = 0;
+
+	if (a->seen != b->seen)
+		return "what was read";
+	if (memcmp(a->ram, b->ram, RAM))
+		return "RAM";
+	if (memcmp(a->disk, b->disk, IMAGE) || memcmp(a->floppy, b->floppy, FLOPPY))
+		return "a disk";
+	while (at < x->len && at < y->len && x->buf[at] == y->buf[at]) {
+		if (!memcmp(x->buf + at, "HS", 2))
+			section = at;
+		at++;
+	}
+	if (at == x->len && at == y->len)
+		return NULL;
+	snprintf(text, sizeof(text), "device %.*s, byte %zu", x->buf[section + 4],
+		 (const char *)x->buf + section + 5, at - section - 5 - x->buf[section + 4]);
+	return text;
+}
+
+static bool one_asleep(int disk, int floppy)
+{
+	static struct whole before, first, second;
+	unsigned until = below(DEEDS), after = below(DEEDS / 4);
+	const char *what = "it cannot be restored";
+
+	if (!begin(disk, floppy))
+		return false;
+	deeds_do(until, false);
+	whole_take(&before);
+	deeds_do(after, false);
+	whole_take(&first);
+	stop();
+	if (!begin(disk, floppy))
+		return false;
+	deed = "waking up";
+	if (whole_put(&before)) {
+		deeds_do(after, false);
+		whole_take(&second);
+		what = difference(&first, &second);
+		state_free(&second.devices);
+	}
+	stop();
+	state_free(&before.devices);
+	state_free(&first.devices);
+	if (what)
+		fprintf(stderr, "devices: seed %" PRIu64 ", asleep after %u, then %u deeds: %s\n", seed,
+			until, after, what);
+	return !what;
+}
+
+static bool machine_try(bool asleep)
+{
+	int disk = image(IMAGE), floppy = image(FLOPPY);
+	bool good;
+
+	state = seed * 0x9e3779b97f4a7c15ull + 1;
+	seen = 0;
+	for (unsigned i = 0; i < BIOS; i++)
+		bios[i] = (uint8_t)rnd();
+	good = asleep ? one_asleep(disk, floppy) : one(disk, floppy);
+	if (good && (!image_unchanged(disk, IMAGE) || !image_unchanged(floppy, FLOPPY))) {
 		fprintf(stderr, "devices: seed %" PRIu64 ": an image has changed\n", seed);
 		good = false;
 	}
@@ -453,7 +565,8 @@ int main(int argc, char **argv)
 {
 	uint64_t count = 100, done = 0;
 	double seconds = 0;
-	time_t begin = time(NULL);
+	time_t started = time(NULL);
+	bool asleep = false;
 
 	seed = 1;
 	for (int i = 1; i + 1 < argc; i += 2) {
@@ -463,10 +576,12 @@ int main(int argc, char **argv)
 			count = strtoull(argv[i + 1], NULL, 0);
 		else if (!strcmp(argv[i], "--seed"))
 			seed = strtoull(argv[i + 1], NULL, 0);
+		else if (!strcmp(argv[i], "--sleep"))
+			asleep = true;
 	}
 	signal(SIGABRT, on_abort);
-	for (; seconds > 0 ? difftime(time(NULL), begin) < seconds : done < count; seed++, done++)
-		if (!one())
+	for (; seconds > 0 ? difftime(time(NULL), started) < seconds : done < count; seed++, done++)
+		if (!machine_try(asleep))
 			return EXIT_FAILURE;
 	printf("devices: %" PRIu64 " machines of %u deeds\n", done, DEEDS);
 	return EXIT_SUCCESS;
