@@ -207,7 +207,8 @@ static int check_same(GKeyFile *k, const char *path, const struct option_text *t
 		r = contradicts("cpu", t->cpu, path, has);
 	g_free(has);
 	if (r == OPTIONS_RUN && t->memory && parse_size(t->memory, &bytes) && bytes != memory) {
-		has = g_strdup_printf("%" PRIu64 "K", memory >> 10);
+		has = memory % (1 << 20) ? g_strdup_printf("%" PRIu64 "K", memory >> 10) :
+			g_strdup_printf("%" PRIu64 "M", memory >> 20);
 		r = contradicts("memory", t->memory, path, has);
 		g_free(has);
 	}
