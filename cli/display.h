@@ -33,6 +33,8 @@ extern const struct display_kind_ops display_terminal, display_vnc;
 struct machine *display_machine(struct display *d);
 /* The user wants the run to end. */
 void display_quit(struct display *d);
+/* And the machine to be saved first; false: nobody has said where. */
+bool display_save(struct display *d);
 /* Keys go to the machine in order, as soon as it takes them; false: too many wait. */
 bool display_key(struct display *d, unsigned key, bool down);
 bool display_full(const struct display *d);

@@ -178,6 +178,10 @@ static void after_escape(struct term *t, wint_t c)
 	case 'x':
 		display_quit(t->d);
 		break;
+	case 's':
+		if (!display_save(t->d))
+			note(t, "nowhere to save the machine to: say --save=FILE at the start");
+		break;
 	case 'a': case ESCAPE:
 		tap(t, input_typing('a'), PC_CTRL);
 		break;
@@ -195,7 +199,7 @@ static void after_escape(struct term *t, wint_t c)
 		clearok(stdscr, TRUE);
 		break;
 	default:
-		note(t, "Ctrl-A x quits, a sends Ctrl-A, d sends Ctrl-Alt-Del, 1-9 send Alt-F1 to Alt-F9, "
+		note(t, "Ctrl-A x quits, s saves and quits, a sends Ctrl-A, d sends Ctrl-Alt-Del, 1-9 send Alt-F1 to Alt-F9, "
 			"r draws anew");
 	}
 }
