@@ -122,7 +122,8 @@ static void console_save(struct console *c)
 	if (c->m->save)
 		machine_request(c->m, ATT_SAVE);
 	else
-		fputs("\nhemi: nowhere to save the machine to; say --save=FILE at the start\n", stderr);
+		fputs("\nhemi: nowhere to save the machine to; say --save=FILE at the start\n",
+		      stderr);
 }
 
 static void escape_send(struct console *c)

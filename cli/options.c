@@ -193,7 +193,8 @@ static int check_serial(const char *s)
 	if (strcmp(s, "stdio") == 0 || strcmp(s, "pty") == 0 || strcmp(s, "none") == 0 ||
 	    (strncmp(s, "file:", 5) == 0 && s[5]) || (strncmp(s, "append:", 7) == 0 && s[7]))
 		return OPTIONS_RUN;
-	return usage_error("--serial=%s: unknown; say stdio, file:NAME, append:NAME, pty or none", s);
+	return usage_error("--serial=%s: unknown; say stdio, file:NAME, append:NAME, pty or none",
+			   s);
 }
 
 static int cpu_help(void)
@@ -389,7 +390,7 @@ static GOptionContext *options_context(struct options *o)
 		{ "timeout", 0, 0, G_OPTION_ARG_DOUBLE, &c->timeout,
 		  "stop after so many seconds, exit status 124", "SECONDS" },
 		{ "save", 0, 0, G_OPTION_ARG_FILENAME, &t->save,
-		  "where Ctrl-A s, SIGUSR2 and SIGHUP put the machine to sleep, which ends the run", "FILE" },
+		  "where Ctrl-A s, SIGUSR2 or SIGHUP put the machine to sleep, and quit", "FILE" },
 		{ "save-after", 0, 0, G_OPTION_ARG_DOUBLE, &c->save_after,
 		  "do that after so many seconds of guest time", "SECONDS" },
 		{ "restore", 0, 0, G_OPTION_ARG_FILENAME, &t->restore,

@@ -251,10 +251,10 @@ static int run_boot(struct run *r, bool long_mode)
 static void save_after_arm(struct run *r)
 {
 	struct clock *k = &r->machine.clock;
-	double ns = r->cfg->save_after * 1e9;
+	double ns = r->cfg->save_after < 1e9 ? r->cfg->save_after * 1e9 : 1e18;
 
 	if (r->cfg->save && ns > 0)
-		clock_arm(k, &r->save_after, clock_now(k) + (ns < 1e18 ? (int64_t)ns : (int64_t)1e18));
+		clock_arm(k, &r->save_after, clock_now(k) + (int64_t)ns);
 }
 
 /* Boots (or goes on), and boots again as long as the guest resets the machine. 0: *power says

@@ -42,7 +42,7 @@ static uint64_t get_le(const uint8_t *at, unsigned size)
 	return val;
 }
 
-/* --- The checksum: eight bytes at a time ("slicing by 8") --------------------------------- */
+/* --- The checksum: eight bytes at a time ("slicing by 8") -------------------------- */
 
 #define CRC_POLY	0xc96c5795d7870f42ull
 
@@ -57,9 +57,13 @@ static void crc_prepare(void)
 			c = c >> 1 ^ (c & 1 ? CRC_POLY : 0);
 		crc_table[0][i] = c;
 	}
-	for (unsigned t = 1; t < 8; t++)
-		for (unsigned i = 0; i < 256; i++)
-			crc_table[t][i] = crc_table[t - 1][i] >> 8 ^ crc_table[0][crc_table[t - 1][i] & 0xff];
+	for (unsigned t = 1; t < 8; t++) {
+		for (unsigned i = 0; i < 256; i++) {
+			uint64_t c = crc_table[t - 1][i];
+
+			crc_table[t][i] = c >> 8 ^ crc_table[0][c & 0xff];
+		}
+	}
 }
 
 uint64_t crc64(uint64_t crc, const void *data, size_t n)
@@ -83,7 +87,7 @@ uint64_t crc64(uint64_t crc, const void *data, size_t n)
 	return ~crc;
 }
 
-/* --- Packing ------------------------------------------------------------------------------- */
+/* --- Packing ----------------------------------------------------------------------- */
 
 static bool make_room(uint8_t **at, size_t *have, size_t n)
 {
@@ -157,7 +161,7 @@ static int unpack(enum packing how, const uint8_t *p, size_t n, uint8_t *to, siz
 	return -EBADMSG;
 }
 
-/* --- Writing ------------------------------------------------------------------------------- */
+/* --- Writing ----------------------------------------------------------------------- */
 
 static void put(struct chunk_writer *w, const void *p, size_t n)
 {
@@ -222,7 +226,7 @@ int chunk_writer_close(struct chunk_writer *w)
 	return w->err;
 }
 
-/* --- Reading ------------------------------------------------------------------------------- */
+/* --- Reading ----------------------------------------------------------------------- */
 
 /* Reads all of it, or says why not. */
 static int get(struct chunk_reader *r, void *p, size_t n, char why[static WHY_SIZE])
@@ -230,18 +234,19 @@ static int get(struct chunk_reader *r, void *p, size_t n, char why[static WHY_SI
 	uint8_t *to = p;
 
 	if (n > r->size - r->pos)
-		return load_fail(why, -ENODATA, "state file %s: truncated: it ends after %llu bytes",
-				 r->path, (unsigned long long)r->size);
+		return load_fail(why, -ENODATA, "state file %s: truncated: it ends after %llu "
+				 "bytes", r->path, (unsigned long long)r->size);
 	while (n) {
 		ssize_t got = pread(r->fd, to, n, (off_t)r->pos);
 
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return load_fail(why, -errno, "state file %s: %s", r->path, strerror(errno));
+			return load_fail(why, -errno, "state file %s: %s", r->path,
+					 strerror(errno));
 		if (!got)
-			return load_fail(why, -ENODATA, "state file %s: it became shorter while it was "
-					 "read", r->path);
+			return load_fail(why, -ENODATA, "state file %s: it became shorter while "
+					 "it was read", r->path);
 		to += got;
 		r->pos += (uint64_t)got;
 		n -= (size_t)got;
@@ -280,7 +285,8 @@ static int header_check(struct chunk_reader *r, char why[static WHY_SIZE])
 	version = get_le(head + sizeof(magic), 4);
 	if (version != STATE_FILE_VERSION)
 		return load_fail(why, -ENOTSUP, "state file %s: of version %llu; this hemi knows "
-				 "version %u", r->path, (unsigned long long)version, STATE_FILE_VERSION);
+				 "version %u", r->path, (unsigned long long)version,
+				 STATE_FILE_VERSION);
 	return 0;
 }
 
@@ -307,14 +313,15 @@ void chunk_reader_rewind(struct chunk_reader *r)
 static int chunk_unpack(struct chunk_reader *r, const uint8_t *head, size_t stored, size_t size,
 			uint64_t at, char why[static WHY_SIZE])
 {
+	enum packing how = (enum packing)get_le(head + 4, 4);
 	int err = make_room(&r->plain, &r->room_plain, size + 1) ?
-		unpack((enum packing)get_le(head + 4, 4), r->stored, stored, r->plain, size) : -ENOMEM;
+		unpack(how, r->stored, stored, r->plain, size) : -ENOMEM;
 
 	if (err == -EBADMSG)
 		return damaged(r, at, why);
 	if (err == -ENOTSUP)
-		return load_fail(why, err, "state file %s: packed in a way that this build of hemi, "
-				 "for want of zstd or zlib, cannot unpack", r->path);
+		return load_fail(why, err, "state file %s: packed in a way that this build of "
+				 "hemi, for want of zstd or zlib, cannot unpack", r->path);
 	return err ? load_fail(why, err, "state file %s: %s", r->path, strerror(-err)) : 0;
 }
 

@@ -12,7 +12,8 @@
 #define STATE_FILE_VERSION	1u
 #define CHUNK_MAX		(256ull << 20)	/* of one chunk, unpacked */
 
-#define CHUNK_TAG(a, b, c, d)	((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16 | (uint32_t)(d) << 24)
+#define CHUNK_TAG(a, b, c, d)	((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16 | \
+				 (uint32_t)(d) << 24)
 #define CHUNK_CONFIG	CHUNK_TAG('C', 'O', 'N', 'F')
 #define CHUNK_BIOS	CHUNK_TAG('B', 'I', 'O', 'S')
 #define CHUNK_VGABIOS	CHUNK_TAG('V', 'R', 'O', 'M')
@@ -24,7 +25,7 @@
 /* CRC-64 (of xz: ECMA-182, reflected) of more bytes; begins with 0. */
 uint64_t crc64(uint64_t crc, const void *p, size_t n);
 
-/* --- Writing: the first failure stays in err, and nothing is written after it ------------ */
+/* --- Writing: the first failure stays in err, and nothing is written after it ------ */
 
 struct chunk_writer {
 	int fd;
@@ -39,7 +40,7 @@ void chunk_writer_open(struct chunk_writer *w, int fd);		/* writes the header */
 void chunk_write(struct chunk_writer *w, uint32_t tag, const void *p, size_t n, bool pack);
 int chunk_writer_close(struct chunk_writer *w);			/* writes the end; 0 or -errno */
 
-/* --- Reading ----------------------------------------------------------------------------- */
+/* --- Reading ----------------------------------------------------------------------- */
 
 struct chunk_reader {
 	int fd;

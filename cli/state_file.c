@@ -20,12 +20,13 @@
 #include <unistd.h>
 
 #include "cli/state_chunk.h"
+#include "cli/state_config.h"
 #include "cli/state_file.h"
 #include "cli/state_pages.h"
 #include "dev/disk.h"
 #include "machine/snapshot.h"
 
-/* --- The file that is being written ------------------------------------------------------------ */
+/* --- The file that is being written ------------------------------------------------ */
 
 struct target {
 	const char *path;
@@ -93,7 +94,7 @@ static void target_close(struct target *t)
 	g_free(t->folder);
 }
 
-/* --- Saving -------------------------------------------------------------------------------------- */
+/* --- Saving ------------------------------------------------------------------------ */
 
 static const struct range *bios_range(const struct machine *m)
 {
@@ -156,8 +157,8 @@ int state_file_save(struct machine *m, const char *path, char why[static WHY_SIZ
 	int err;
 
 	if (m->config->engine == ENGINE_FULL)
-		return load_fail(why, -ENOTSUP, "a machine that --engine=full runs cannot be saved; hybrid "
-				 "and interp can");
+		return load_fail(why, -ENOTSUP, "a machine that --engine=full runs cannot be "
+				 "saved; one of hybrid or interp can");
 	if (g_file_test(path, G_FILE_TEST_IS_DIR))
 		return why_not(path, -EISDIR, why);
 	signal(SIGXFSZ, SIG_IGN);	/* a limit of size is an error of write() */
@@ -174,7 +175,7 @@ int state_file_save(struct machine *m, const char *path, char why[static WHY_SIZ
 	return err ? why_not(path, err, why) : 0;
 }
 
-/* --- Waking up ----------------------------------------------------------------------------------- */
+/* --- Waking up --------------------------------------------------------------------- */
 
 struct state_file {
 	struct chunk_reader r;
@@ -185,7 +186,8 @@ struct state_file {
 
 static int wrong(const struct state_file *f, char why[static WHY_SIZE])
 {
-	return load_fail(why, -EINVAL, "state file %s: its contents are not those of a machine", f->path);
+	return load_fail(why, -EINVAL, "state file %s: its contents are not those of a machine",
+			 f->path);
 }
 
 /* The checksums of all chunks, and the first one's text. */
@@ -254,7 +256,8 @@ int state_file_firmware(struct state_file *f, bool vga, uint8_t **image, size_t 
 	if (err || c.tag != tag)
 		return err;
 	if (!c.size || posix_memalign((void **)image, PAGE_SIZE, c.size))
-		return load_fail(why, -ENOMEM, "state file %s: firmware: %s", f->path, strerror(ENOMEM));
+		return load_fail(why, -ENOMEM, "state file %s: firmware: %s", f->path,
+				 strerror(ENOMEM));
 	memcpy(*image, c.data, c.size);
 	*size = c.size;
 	return 0;
@@ -266,8 +269,8 @@ static int load_devices(const struct state_file *f, struct machine *m, const str
 	struct state s = { .buf = (uint8_t *)(uintptr_t)c->data, .len = c->size };
 
 	if (machine_restore(m, &s))
-		return load_fail(why, -EINVAL, "state file %s: this hemi's devices are not those that it "
-				 "was made of", f->path);
+		return load_fail(why, -EINVAL, "state file %s: this hemi's devices are not those "
+				 "that it was made of", f->path);
 	return 0;
 }
 
@@ -309,7 +312,7 @@ int state_file_load(struct state_file *f, struct machine *m, char why[static WHY
 	if (!err && !devices)
 		return wrong(f, why);
 	if (!err && !state_config_same_cpu(f->config, f->config_size, m))
-		return load_fail(why, -EINVAL, "state file %s: its processor is not quite what this hemi "
-				 "shows under that name", f->path);
+		return load_fail(why, -EINVAL, "state file %s: its processor is not quite what "
+				 "this hemi shows under that name", f->path);
 	return err;
 }

@@ -13,7 +13,7 @@
  * is there as a whole or, if anything goes wrong, as it was before: 0, or -errno and one line. */
 int state_file_save(struct machine *m, const char *path, char why[static WHY_SIZE]);
 
-/* --- Waking up, in this order ---------------------------------------------------------------- */
+/* --- Waking up, in this order ------------------------------------------------------ */
 
 struct state_file;
 
@@ -29,17 +29,5 @@ int state_file_firmware(struct state_file *f, bool vga, uint8_t **image, size_t 
 /* Into a machine with all its media and devices, after its reset. What has changed about the
  * media is told on stderr. The caller flushes what was derived. */
 int state_file_load(struct state_file *f, struct machine *m, char why[static WHY_SIZE]);
-
-/* --- state_config.c: the configuration as text ------------------------------------------------ */
-
-/* To be freed with g_free(). */
-char *state_config_text(struct machine *m, size_t *len);
-int state_config_apply(const char *path, const char *text, size_t len, struct options *o);
-/* The media of m against what the text says of them. */
-int state_config_media(const char *path, const char *text, size_t len, struct machine *m,
-		       char why[static WHY_SIZE]);
-/* A number for what CPUID says: the same guest processor has the same. */
-uint64_t state_config_cpuid(struct machine *m);
-bool state_config_same_cpu(const char *text, size_t len, struct machine *m);
 
 #endif

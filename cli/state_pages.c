@@ -73,7 +73,7 @@ static bool wanted_still(struct chunk_writer *w, struct machine *m)
 	return !w->err;
 }
 
-/* --- RAM ----------------------------------------------------------------------------------- */
+/* --- RAM --------------------------------------------------------------------------- */
 
 /* A page that is read becomes one that exists, so holes are asked for first. */
 void state_save_ram(struct chunk_writer *w, struct machine *m)
@@ -90,9 +90,10 @@ void state_save_ram(struct chunk_writer *w, struct machine *m)
 			at = (uint64_t)data & ~(GROUP - 1);
 		group_begin(&g, 0, at);
 		for (unsigned i = 0; i < PAGES && at + ((uint64_t)i << PAGE_SHIFT) < size; i++) {
-			const uint8_t *page = m->mem.ram + at + ((uint64_t)i << PAGE_SHIFT);
+			uint64_t off = at + ((uint64_t)i << PAGE_SHIFT);
+			const uint8_t *page = m->mem.ram + off;
 
-			if (at + ((uint64_t)(i + 1) << PAGE_SHIFT) <= (uint64_t)data || page_is_zero(page))
+			if (off + PAGE_SIZE <= (uint64_t)data || page_is_zero(page))
 				continue;
 			memcpy(group_room(&g), page, PAGE_SIZE);
 			group_add(&g, i);
@@ -114,7 +115,7 @@ int state_clear_ram(struct machine *m)
 	return 0;
 }
 
-/* --- Disks ----------------------------------------------------------------------------------- */
+/* --- Disks ------------------------------------------------------------------------- */
 
 static struct disk *disk_at(struct machine *m, uint64_t drive)
 {
@@ -156,7 +157,7 @@ void state_save_disks(struct chunk_writer *w, struct machine *m)
 			disk_save(w, m, i);
 }
 
-/* --- Loading --------------------------------------------------------------------------------- */
+/* --- Loading ----------------------------------------------------------------------- */
 
 static uint64_t number(const uint8_t *at)
 {

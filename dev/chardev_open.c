@@ -101,7 +101,8 @@ int chardev_host_open(struct chardev_host *h, const char *spec, char why[static 
 			break;
 		return kinds[i].open(h, has_arg ? spec + n + 1 : "", why);
 	}
-	snprintf(why, 160, "serial port: '%.80s' is none of stdio, file:PATH, append:PATH, pty, none", spec);
+	snprintf(why, 160, "serial port: '%.70s' is none of stdio, file:PATH, append:PATH, pty, "
+		 "none", spec);
 	return -EINVAL;
 }
 

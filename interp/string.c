@@ -45,15 +45,17 @@ static inline void count_down(struct interp *v, const struct op *op, uint64_t n)
 		index_add(v, op, RCX, -(int64_t)n);
 }
 
-/* After an iteration or a burst that left some: may an interrupt come in? By instructions no time
- * passes meanwhile, and how much a burst can do depends on what is cached: not for the guest to see. */
+/* After an iteration or a burst that left some: may an interrupt come in? By instructions
+ * no time passes meanwhile, and how much a burst can do depends on what is cached, which
+ * is not for the guest to see. */
 static inline const struct op *pause_string(struct interp *v, const struct op *op)
 {
 	return op_leave_at(v, op, OP_RIP(v, op));
 }
 static inline bool must_pause(struct interp *v, unsigned done)
 {
-	return (done >= STRING_BURST && !v->m->clock.by_instructions) || v->broke || v->m->attention ||
+	return (done >= STRING_BURST && !v->m->clock.by_instructions) || v->broke ||
+	       v->m->attention ||
 	       (v->m->intr && (v->cpu.eflags & FL_IF)) || (v->cpu.eflags & FL_TF) || v->special;
 }
 

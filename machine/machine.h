@@ -66,7 +66,7 @@ struct machine {
 	void *look_arg;
 	void (*save)(void *arg);	/* ATT_SAVE: somebody wants a state file; or NULL */
 	void *save_arg;
-	uint64_t *random;		/* state of the guest's RDRAND, the interpreter's; or NULL */
+	uint64_t *random;		/* of the guest's RDRAND, the interpreter's; or NULL */
 	const uint8_t *vga_rom;		/* its BIOS or NULL; set before machine_add_devices() */
 	size_t vga_rom_size;
 

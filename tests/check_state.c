@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cli/state_chunk.h"
+#include "cli/state_config.h"
 #include "cli/state_file.h"
 #include "dev/input.h"
 #include "tests/image.h"
@@ -110,7 +111,7 @@ static uint32_t noise(void)
 	return (uint32_t)(x >> 16);
 }
 
-/* --- What comes back ------------------------------------------------------------------- */
+/* --- What comes back --------------------------------------------------------------- */
 
 START_TEST(comes_back)
 {
@@ -121,7 +122,8 @@ START_TEST(comes_back)
 		memset(pc.mem.ram + noise() % (4u << 20) / 64 * 64, (int)noise(), 64);
 	memcpy(ram, pc.mem.ram, sizeof(ram));
 	pc_cpu.gpr[RBX] = 0x1234;
-	pc_cpu.seg[SEG_GS] = (struct segment){ .sel = 8, .attr = 0x93, .limit = 0xffffffff, .base = 7 };
+	pc_cpu.seg[SEG_GS] = (struct segment){ .sel = 8, .attr = 0x93, .limit = 0xffffffff,
+					       .base = 7 };	/* "unreal mode" */
 	out(0x43, 0x34);
 	out(0x40, 0x00);
 	out(0x40, 0x10);
@@ -174,7 +176,7 @@ START_TEST(input_waits)
 }
 END_TEST
 
-/* --- Disks ----------------------------------------------------------------------------------- */
+/* --- Disks ------------------------------------------------------------------------- */
 
 static const char *disk_flags = "s";
 
@@ -238,7 +240,7 @@ START_TEST(snapshot_of_a_disk)
 }
 END_TEST
 
-/* --- Files that are none ---------------------------------------------------------------------- */
+/* --- Files that are none ----------------------------------------------------------- */
 
 START_TEST(truncated)
 {
@@ -360,7 +362,8 @@ START_TEST(made_up)
 			memset(junk + 16, 0, 32);
 			junk[16 + noise() % 32] = (uint8_t)noise();
 		}
-		forge(copy, len, junk, noise() & 1 ? 48 + 4096 * (noise() % 5) : noise() % 48, config);
+		forge(copy, len, junk, noise() & 1 ? 48 + 4096 * (noise() % 5) : noise() % 48,
+		      config);
 		free(copy);
 		if (load() == 0) {
 			good++;
@@ -399,7 +402,7 @@ START_TEST(made_up_text)
 }
 END_TEST
 
-/* --- Saves that fail --------------------------------------------------------------------------- */
+/* --- Saves that fail --------------------------------------------------------------- */
 
 /* There is room for so many bytes. What was there before is there still, and nothing else. */
 START_TEST(no_room)

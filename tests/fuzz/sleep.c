@@ -129,8 +129,8 @@ static bool one(uint64_t seed)
 	whole_free(&before);
 	whole_free(&awake);
 	if (what)
-		fprintf(stderr, "sleep: seed %" PRIu64 ", asleep after %u, then %u deeds: %s\n", seed, until,
-			then, what);
+		fprintf(stderr, "sleep: seed %" PRIu64 ", asleep after %u, then %u deeds: %s\n",
+			seed, until, then, what);
 	return !what;
 }
 
