@@ -67,7 +67,8 @@ static int check_none(const char *path, const struct option_text *t)
 	const struct { const char *option; bool given; } none[] = {
 		{ "kernel", t->kernel }, { "initrd", t->initrd }, { "append", t->append },
 		{ "module", t->modules }, { "kernel-unpack", t->kernel_unpack },
-		{ "bios", t->bios }, { "vgabios", t->vgabios }, { "boot", t->boot }, { "rtc", t->rtc },
+		{ "bios", t->bios }, { "vgabios", t->vgabios }, { "boot", t->boot },
+		{ "rtc", t->rtc },
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(none); i++)
