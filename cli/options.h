@@ -12,7 +12,7 @@ struct options {
 		char *kernel, *initrd, *append, *memory, *engine, *direct, *gate, *cpu, *serial;
 		char *stats_file, *clock, *rtc, *trace, *kernel_unpack;
 		char *bios, *debugcon, *cdrom, *floppy, *boot;
-		char *vga, *vgabios, *display, *vnc_password, *screenshot;
+		char *vga, *vgabios, *display, *vnc_password, *screenshot, *apic;
 		char *save, *restore;
 		char **modules, **disks;
 	} text;
@@ -37,6 +37,9 @@ int options_display(struct options *o);
 /* options_state.c: --restore, before everything is converted; --save, after. */
 int options_restore(struct options *o);
 int options_save(struct options *o);
+
+/* Likewise of the APIC: options_apic.c. After c->kernel and c->cpu_model. */
+int options_apic(struct options *o);
 
 /* "512M" in bytes; false if it is no size. */
 bool parse_size(const char *s, uint64_t *out);

@@ -13,6 +13,7 @@
 #include "cli/state_chunk.h"
 #include "cli/state_config.h"
 #include "dev/disk.h"
+#include "dev/image_format.h"
 #include "interp/cpu_model.h"
 
 const char *const state_drives[STATE_DRIVES] = {
@@ -114,6 +115,7 @@ static void put_drive(GKeyFile *k, struct machine *m, unsigned i)
 	if (!d)
 		return;
 	put_path(k, state_drives[i], "file", disk_name(d));
+	put_text(k, state_drives[i], "format", format_name(disk_format(d)));
 	g_key_file_set_uint64(k, state_drives[i], "size", disk_size(d));
 	g_key_file_set_int64(k, state_drives[i], "changed", disk_changed(d));
 	g_key_file_set_boolean(k, state_drives[i], "readonly", disk_readonly(d));

@@ -68,7 +68,7 @@ static int check_none(const char *path, const struct option_text *t)
 		{ "kernel", t->kernel }, { "initrd", t->initrd }, { "append", t->append },
 		{ "module", t->modules }, { "kernel-unpack", t->kernel_unpack },
 		{ "bios", t->bios }, { "vgabios", t->vgabios }, { "boot", t->boot },
-		{ "rtc", t->rtc },
+		{ "rtc", t->rtc }, { "apic", t->apic },
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(none); i++)
@@ -104,16 +104,18 @@ static void take_kernel(GKeyFile *k, struct option_text *t)
 		g_ptr_array_free(modules, TRUE);
 }
 
-/* "FILE,readonly,snapshot" as an option has it: of a file that the user names, or of that which
- * it was. */
+/* "FILE,format=NAME,readonly,snapshot" as an option has it: of a file that the user names, or of
+ * that which it was. Words that the user says come first, and count. */
 static char *drive_text(GKeyFile *k, const char *drive, const char *given)
 {
 	char *file = given ? g_strdup(given) : g_key_file_get_string(k, drive, "file", NULL);
-	char *text = g_strconcat(file ? file : "",
+	char *format = g_key_file_get_string(k, drive, "format", NULL);
+	char *text = g_strconcat(file ? file : "", ",format=", format ? format : "raw",
 		g_key_file_get_boolean(k, drive, "readonly", NULL) ? ",readonly" : "",
 		g_key_file_get_boolean(k, drive, "snapshot", NULL) ? ",snapshot" : "", NULL);
 
 	g_free(file);
+	g_free(format);
 	return text;
 }
 
@@ -134,7 +136,10 @@ static int take_drives(GKeyFile *k, const char *path, struct option_text *t)
 		if (!g_key_file_has_group(k, state_drives[i]))
 			continue;
 		if (g_key_file_get_boolean(k, state_drives[i], "cd", NULL)) {
-			take(k, state_drives[i], "file", &t->cdrom);
+			char *text = drive_text(k, state_drives[i], t->cdrom);
+
+			g_free(t->cdrom);
+			t->cdrom = text;
 			cd = true;
 			continue;
 		}

@@ -185,8 +185,10 @@ static uint64_t place_read(struct interp *v, struct place p, unsigned size)
 {
 	uint64_t x = 0;
 
-	if (unlikely(!p.hva))
+	if (unlikely(!p.hva)) {
+		clock_sync(v);
 		return phys_read(&v->m->mem, p.gpa, size);
+	}
 	switch (size) {		/* each a plain load */
 	case 1: memcpy(&x, p.hva, 1); break;
 	case 2: memcpy(&x, p.hva, 2); break;
@@ -214,7 +216,11 @@ static void store_ram(struct interp *v, struct place p, const void *buf, unsigne
 static void place_write(struct interp *v, struct place p, unsigned size, uint64_t val)
 {
 	if (unlikely(!p.hva)) {
+		clock_sync(v);
 		phys_write(&v->m->mem, p.gpa, val, size);
+		/* The device has raised an interrupt, or armed a timer. */
+		if (must_leave(v) || v->m->attention)
+			v->broke = true;
 		return;
 	}
 	store_ram(v, p, &val, size);

@@ -28,6 +28,8 @@ static void irq_drive(struct machine *m, uint16_t *lines, unsigned line, bool le
 	*lines = level ? *lines | bit : *lines & (uint16_t)~bit;
 	if (m->irqc.set_line)
 		m->irqc.set_line(m->irqc.self, line, (m->isa_lines | m->pci_lines) & bit);
+	if (m->ioapic.set_line)
+		m->ioapic.set_line(m->ioapic.self, line, (m->isa_lines | m->pci_lines) & bit);
 }
 
 void irq_set(struct machine *m, unsigned line, bool level)
@@ -40,8 +42,19 @@ void irq_set_pci(struct machine *m, unsigned line, bool level)
 	irq_drive(m, &m->pci_lines, line, level);
 }
 
+void irq_set_intr(struct machine *m, bool level)
+{
+	m->pic_intr = level;
+	if (m->apic.self)
+		m->apic.set_intr(m->apic.self);
+	else
+		m->intr = level;
+}
+
 int irq_acknowledge(struct machine *m)
 {
+	if (m->apic.self)
+		return m->apic.acknowledge(m->apic.self);
 	bug_on(!m->irqc.acknowledge);
 	return m->irqc.acknowledge(m->irqc.self);
 }
@@ -123,14 +136,21 @@ int machine_add_devices(struct machine *m, const struct device_ops *const *table
 	return 0;
 }
 
+void machine_reset_cpu(struct machine *m)
+{
+	cpu_reset(m->cpu);
+	if (m->config && m->config->apic)
+		m->cpu->msr_apic_base |= APIC_BASE_ENABLE;
+}
+
 /* The guest's TSC starts at zero; by instructions there is no host TSC in it. */
 void machine_reset(struct machine *m)
 {
 	m->power = POWER_ON;
-	m->intr = false;
+	m->intr = m->pic_intr = false;
 	m->a20 = true;
 	if (m->cpu) {
-		cpu_reset(m->cpu);
+		machine_reset_cpu(m);
 		m->cpu->tsc_offset = 0;	/* the host's own, so that user code reads it directly */
 		hemi_bug_cpu(m->cpu);
 	}
@@ -175,12 +195,12 @@ static int devices_restore(struct machine *m, struct state *s)
 
 /*
  * Devices drive their lines while they are restored one after the other. The interrupt
- * controller, which has seen all of this already, hears of it only in the end, when there
+ * controllers, which have seen all of this already, hear of it only in the end, when there
  * is nothing new in it; an edge on the way would be an interrupt that never was.
  */
 int machine_restore(struct machine *m, struct state *s)
 {
-	struct irq_controller irqc = m->irqc;
+	struct irq_controller irqc = m->irqc, ioapic = m->ioapic;
 	uint64_t now, tsc, random;
 	int err;
 
@@ -199,10 +219,11 @@ int machine_restore(struct machine *m, struct state *s)
 	m->cpu->tsc_offset = tsc - tsc_base(m);
 	if (m->clock.by_instructions && m->random && random)
 		*m->random = random;
-	m->irqc.set_line = NULL;
+	m->irqc.set_line = m->ioapic.set_line = NULL;
 	err = devices_restore(m, s);
 	m->irqc = irqc;
-	for (unsigned line = 0; irqc.set_line && line < LINES; line++)
-		irqc.set_line(irqc.self, line, (m->isa_lines | m->pci_lines) >> line & 1);
+	m->ioapic = ioapic;
+	for (unsigned line = 0; line < LINES; line++)
+		irq_set(m, line, m->isa_lines >> line & 1);
 	return err;
 }

@@ -85,8 +85,10 @@ static const char *difference(const struct whole *a, const struct whole *b)
 	return text;
 }
 
-static bool open_or_say(void)
+/* The same machine each time. */
+static bool open_or_say(uint64_t seed)
 {
+	deeds_seed(seed);
 	if (deeds_open())
 		return true;
 	fputs("sleep: no machine\n", stderr);
@@ -105,8 +107,7 @@ static bool one(uint64_t seed)
 	const char *what = "it cannot be restored";
 	unsigned until, then;
 
-	deeds_seed(seed);
-	if (!open_or_say())
+	if (!open_or_say(seed))
 		return false;
 	until = deeds_below(DEEDS);
 	then = deeds_below(DEEDS / 4);
@@ -116,7 +117,7 @@ static bool one(uint64_t seed)
 	deeds(then);
 	whole_take(&awake);
 	deeds_close(false);
-	if (!open_or_say())
+	if (!open_or_say(seed))
 		return false;
 	if (whole_put(&before)) {
 		deeds_seed(~seed);
