@@ -52,7 +52,7 @@ struct console {
 	size_t nheld;
 };
 
-static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT };
+static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT, SIGUSR2 };
 
 static void signals_set(sigset_t *set)
 {
@@ -124,6 +124,16 @@ static void escape_quit(struct console *c)
 	console_end(c, ATT_QUIT, 0, EXIT_OK);
 }
 
+/* No request to end: how long it takes is the disk's business, and it may fail. */
+static void console_save(struct console *c)
+{
+	if (c->m->save)
+		machine_request(c->m, ATT_SAVE);
+	else
+		fputs("\nhemi: nowhere to save the machine to; say --save=FILE at the start\n",
+		      stderr);
+}
+
 static void escape_help(struct console *c);
 
 /* The prompt is where people look: that may be standard error. */
@@ -166,6 +176,7 @@ static const struct escape {
 	void (*act)(struct console *c);
 } escapes[] = {
 	{ 'x', "x", "quit", escape_quit },
+	{ 's', "s", "save the machine and quit (with --save=FILE)", console_save },
 	{ 'h', "h", "this help", escape_help },
 	{ 'c', "c", "the monitor, and back to the guest", escape_monitor },
 	{ 'a', "a", "send Ctrl-A to the guest", escape_send },
@@ -233,6 +244,16 @@ static void signal_read(struct console *c)
 	if (read(c->fds[SIGNALS].fd, &si, sizeof(si)) != sizeof(si))
 		return;
 	switch (si.ssi_signo) {
+	case SIGUSR2:
+		console_save(c);
+		break;
+	case SIGHUP:		/* nobody is there any more */
+		if (c->m->save && !c->ending) {
+			console_save(c);
+			break;
+		}
+		console_end(c, ATT_QUIT, SIGHUP, EXIT_SIGNAL + SIGHUP);
+		break;
 	case SIGTSTP:
 		terminal_restore();
 		kill(getpid(), SIGSTOP);

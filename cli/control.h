@@ -159,6 +159,7 @@ void verb_stop(struct call *c);
 void verb_cont(struct call *c);
 void verb_reset(struct call *c);
 void verb_powerdown(struct call *c);
+void verb_save(struct call *c);
 void verb_screendump(struct call *c);
 void verb_screendump_finish(struct call *c);
 void verb_sendkey(struct call *c);

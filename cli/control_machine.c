@@ -5,6 +5,7 @@
 
 #include "cli/control.h"
 #include "cli/screenshot.h"
+#include "cli/state_file.h"
 
 void verb_stop(struct call *c)
 {
@@ -43,6 +44,20 @@ void verb_powerdown(struct call *c)
 			    "which comes with a BIOS)\n");
 	if (!c->error)
 		control_event(c->control, "POWERDOWN", NULL);
+}
+
+/* A machine that is stopped is saved as it was then, and goes on when it is restored. */
+void verb_save(struct call *c)
+{
+	struct machine *m = call_machine(c);
+	bool stopped = m->stopped;
+	char why[WHY_SIZE];
+
+	machine_cont(m);
+	if (state_file_save(m, c->args[0].text, why))
+		call_fail(c, "%s", why);
+	if (stopped)
+		machine_stop(m);
 }
 
 void verb_quit(struct call *c)

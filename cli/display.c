@@ -40,6 +40,13 @@ void display_quit(struct display *d)
 	console_quit(d->console);
 }
 
+bool display_save(struct display *d)
+{
+	if (d->m->save)
+		machine_request(d->m, ATT_SAVE);
+	return d->m->save;
+}
+
 bool display_full(const struct display *d)
 {
 	return d->nheld > HELD / 2;

@@ -34,6 +34,8 @@ struct machine *display_machine(struct display *d);
 struct control *display_control(struct display *d);
 /* The user wants the run to end. */
 void display_quit(struct display *d);
+/* And the machine to be saved first; false: nobody has said where. */
+bool display_save(struct display *d);
 /* Keys go to the machine in order, as soon as it takes them; false: too many wait. */
 bool display_key(struct display *d, unsigned key, bool down);
 bool display_full(const struct display *d);

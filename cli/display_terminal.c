@@ -236,6 +236,10 @@ static void after_escape(struct term *t, wint_t c)
 	case 'x':
 		display_quit(t->d);
 		break;
+	case 's':
+		if (!display_save(t->d))
+			note(t, "nowhere to save the machine to: say --save=FILE at the start");
+		break;
 	case 'a': case ESCAPE:
 		tap(t, input_typing('a'), PC_CTRL);
 		break;
@@ -256,7 +260,7 @@ static void after_escape(struct term *t, wint_t c)
 		clearok(stdscr, TRUE);
 		break;
 	default:
-		note(t, "Ctrl-A x quits, c monitor, a sends Ctrl-A, d Ctrl-Alt-Del, 1-9 Alt-F1 to Alt-F9, "
+		note(t, "Ctrl-A x quits, s saves and quits, c monitor, a sends Ctrl-A, d Ctrl-Alt-Del, 1-9 Alt-F1 to Alt-F9, "
 			"r draws anew");
 	}
 }

@@ -80,6 +80,16 @@ static int bios_open(const char *path, uint8_t **image, size_t *size, char why[s
 	return err;
 }
 
+int firmware_use(struct machine *m, uint8_t *image, size_t size)
+{
+	int err = size % UNIT || size > BIOS_MAX ? -EINVAL : legacy_set_bios(&m->mem, image, size);
+
+	if (!err)
+		memory_add_range(&m->mem, &(struct range){ .base = (1ull << 32) - size, .size = size,
+				 .kind = RANGE_ROM, .name = "bios", .rom = image });
+	return err;
+}
+
 int firmware_load(struct machine *m, const struct config *cfg, uint8_t **image,
 		  char why[static WHY_SIZE])
 {
@@ -93,10 +103,6 @@ int firmware_load(struct machine *m, const struct config *cfg, uint8_t **image,
 	err = bios_open(path, image, &size, why);
 	if (err)
 		return err;
-	err = legacy_set_bios(&m->mem, *image, size);
-	if (err)
-		return load_fail(why, err, "BIOS %s: %s", path, strerror(-err));
-	memory_add_range(&m->mem, &(struct range){ .base = (1ull << 32) - size, .size = size,
-			 .kind = RANGE_ROM, .name = "bios", .rom = *image });
-	return 0;
+	err = firmware_use(m, *image, size);
+	return err ? load_fail(why, err, "BIOS %s: %s", path, strerror(-err)) : 0;
 }

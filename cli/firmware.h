@@ -10,6 +10,8 @@
  * after machine_destroy(). */
 int firmware_load(struct machine *m, const struct config *cfg, uint8_t **image,
 		  char why[static WHY_SIZE]);
+/* One that is in memory already, of such a size, and stays there. */
+int firmware_use(struct machine *m, uint8_t *image, size_t size);
 /* The display adapter's, into m->vga_rom: cfg->vgabios or the packaged one; none is no error.
  * Likewise to be freed. */
 int vgabios_load(struct machine *m, const struct config *cfg, uint8_t **image,

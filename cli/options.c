@@ -13,6 +13,7 @@
 
 #include "cli/command.h"
 #include "cli/options.h"
+#include "cli/state_file.h"
 #include "interp/cpu_model.h"
 
 static const char examples[] =
@@ -34,6 +35,9 @@ static const char examples[] =
 	"    hemi run --disk disk.img,snapshot --control hemi.sock\n\n"
 	"  What a kernel's text console says after ten seconds:\n"
 	"    hemi run --kernel vmlinuz --timeout 10 --screenshot screen.txt\n\n"
+	"  A machine that can be put to sleep with Ctrl-A s, and goes on another day:\n"
+	"    hemi run --disk disk.img --save machine.hemi\n"
+	"    hemi run --restore machine.hemi\n\n"
 	"EXIT STATUS\n"
 	"  0 powered off or halted for good, 1 host failure, 2 usage, 3 triple fault,\n"
 	"  4 lockstep found a difference, "
@@ -189,9 +193,10 @@ static int parse_rtc(const char *s, uint64_t *out)
 static int check_serial(const char *s)
 {
 	if (strcmp(s, "stdio") == 0 || strcmp(s, "pty") == 0 || strcmp(s, "none") == 0 ||
-	    (strncmp(s, "file:", 5) == 0 && s[5]))
+	    (strncmp(s, "file:", 5) == 0 && s[5]) || (strncmp(s, "append:", 7) == 0 && s[7]))
 		return OPTIONS_RUN;
-	return usage_error("--serial=%s: unknown; say stdio, file:NAME, pty or none", s);
+	return usage_error("--serial=%s: unknown; say stdio, file:NAME, append:NAME, pty or none",
+			   s);
 }
 
 static int cpu_help(void)
@@ -253,8 +258,10 @@ static int options_convert(struct options *o)
 	struct option_text *t = &o->text;
 	unsigned engine = ENGINE_HYBRID, direct = DIRECT_AUTO, gate = GATE_ADAPTIVE, clock = false;
 	unsigned unpack = true;
-	int r = OPTIONS_RUN;
+	int r = options_restore(o);
 
+	if (r != OPTIONS_RUN)
+		return r;
 	c->kernel = t->kernel;
 	c->initrd = t->initrd;
 	c->append = t->append;
@@ -303,7 +310,7 @@ static int options_convert(struct options *o)
 	c->no_reboot = o->flags.no_reboot;
 	c->state_hash = o->flags.state_hash;
 	c->verbose = o->flags.verbose;
-	return r;
+	return r == OPTIONS_RUN ? options_save(o) : r;
 }
 
 /* What options mean together. */
@@ -404,6 +411,12 @@ static GOptionContext *options_context(struct options *o)
 		  "at the end: SHA-256 of processor, devices and RAM, on standard error", NULL },
 		{ "timeout", 0, 0, G_OPTION_ARG_DOUBLE, &c->timeout,
 		  "stop after so many seconds, exit status 124", "SECONDS" },
+		{ "save", 0, 0, G_OPTION_ARG_FILENAME, &t->save,
+		  "where Ctrl-A s, SIGUSR2 or SIGHUP put the machine to sleep, and quit", "FILE" },
+		{ "save-after", 0, 0, G_OPTION_ARG_DOUBLE, &c->save_after,
+		  "do that after so many seconds of guest time", "SECONDS" },
+		{ "restore", 0, 0, G_OPTION_ARG_FILENAME, &t->restore,
+		  "the machine that was saved there goes on, with its configuration", "FILE" },
 		{ "debug-exit", 0, 0, G_OPTION_ARG_NONE, &o->flags.debug_exit,
 		  "isa-debug-exit device at port 0xf4: the guest chooses the exit status", NULL },
 		{ "strict", 0, 0, G_OPTION_ARG_NONE, &o->flags.strict,
@@ -483,10 +496,12 @@ void options_free(struct options *o)
 		o->text.debugcon, o->text.cdrom, o->text.floppy, o->text.boot, o->text.net, o->text.vga,
 		o->text.vgabios, o->text.display, o->text.vnc_password, o->text.screenshot,
 		o->text.control, o->text.qmp,
+		o->text.save, o->text.restore,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		g_free(texts[i]);
+	state_file_close(o->state);
 	g_strfreev(o->text.modules);
 	g_strfreev(o->text.disks);
 }

@@ -14,9 +14,11 @@ struct options {
 		char *bios, *debugcon, *cdrom, *floppy, *boot, *net;
 		char *vga, *vgabios, *display, *vnc_password, *screenshot, *apic;
 		char *control, *qmp;
+		char *save, *restore;
 		char **modules, **disks;
 	} text;
 	struct option_flags { int debug_exit, strict, no_reboot, state_hash, verbose, paused; } flags;
+	struct state_file *state;	/* --restore, checked; or NULL */
 };
 
 /* Fills o from argv. OPTIONS_RUN: go on; otherwise the exit status: help was
@@ -37,6 +39,10 @@ int options_display(struct options *o);
 int options_net(struct options *o);
 /* options_control.c. */
 int options_control(struct options *o);
+/* options_state.c: --restore, before everything is converted; --save, after. */
+int options_restore(struct options *o);
+int options_save(struct options *o);
+
 /* Likewise of the APIC: options_apic.c. After c->kernel and c->cpu_model. */
 int options_apic(struct options *o);
 

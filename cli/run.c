@@ -20,6 +20,7 @@
 #include "cli/network.h"
 #include "cli/options.h"
 #include "cli/screenshot.h"
+#include "cli/state_file.h"
 #include "cli/stats.h"
 #include "dev/chardev.h"
 #include "dev/table.h"
@@ -40,6 +41,7 @@ struct run {
 	struct console *console;
 	struct display *display;
 	struct network *network;
+	struct timer save_after;
 	char why[WHY_SIZE];
 };
 
@@ -105,21 +107,66 @@ static int run_create_outside(struct run *r)
 	return EXIT_OK;
 }
 
+static int run_firmware(struct run *r)
+{
+	struct machine *m = &r->machine;
+	struct state_file *f = r->options.state;
+	size_t size;
+	int err;
+
+	if (!f)
+		return (!r->boot && firmware_load(m, r->cfg, &r->bios, r->why)) ||
+			vgabios_load(m, r->cfg, &r->vgabios, r->why) ? failed_why(r->why) : EXIT_OK;
+	if (state_file_firmware(f, true, &r->vgabios, &m->vga_rom_size, r->why))
+		return failed_why(r->why);
+	m->vga_rom = r->vgabios;
+	if (state_file_firmware(f, false, &r->bios, &size, r->why))
+		return failed_why(r->why);
+	err = r->bios ? firmware_use(m, r->bios, size) : 0;
+	return err ? failed("the state file's BIOS", err) : EXIT_OK;
+}
+
+/* Asked for while the guest runs. What cannot be saved goes on. */
+static void run_save(void *arg)
+{
+	struct run *r = arg;
+	char why[WHY_SIZE];
+
+	if (state_file_save(&r->machine, r->cfg->save, why))
+		fprintf(stderr, "hemi: %s; the machine goes on\n", why);
+	else
+		r->machine.power = POWER_SAVED;
+}
+
+static void save_after_fire(void *arg, int64_t now)
+{
+	(void)now;
+	run_save(arg);
+}
+
+/* Before anybody feeds the machine with input. */
+static int run_restore(struct run *r)
+{
+	machine_reset(&r->machine);
+	if (state_file_load(r->options.state, &r->machine, r->why))
+		return failed_why(r->why);
+	return EXIT_OK;
+}
+
 static int run_create(struct run *r)
 {
 	struct machine *m = &r->machine;
 	int err;
 
-	if (r->cfg->kernel && boot_open(&r->boot, r->cfg, r->why))
+	if (r->cfg->kernel && !r->options.state && boot_open(&r->boot, r->cfg, r->why))
 		return failed_why(r->why);
 	err = machine_create(m, r->cfg);
 	if (err)
 		return failed("guest memory (--memory)", err);
 	r->made = true;
-	if (!r->boot && firmware_load(m, r->cfg, &r->bios, r->why))
-		return failed_why(r->why);
-	if (vgabios_load(m, r->cfg, &r->vgabios, r->why))
-		return failed_why(r->why);
+	err = run_firmware(r);
+	if (err)
+		return err;
 	if (media_open(m, r->cfg, r->why))
 		return failed_why(r->why);
 	if (network_open(&r->network, m, r->why))
@@ -136,6 +183,15 @@ static int run_create(struct run *r)
 	err = machine_add_devices(m, device_table);
 	if (err)
 		return failed("devices", err);
+	err = r->options.state ? run_restore(r) : EXIT_OK;
+	if (err)
+		return err;
+	r->save_after = (struct timer){ .fire = save_after_fire, .arg = r, .name = "save" };
+	if (r->cfg->save) {
+		m->save = run_save;
+		m->save_arg = r;
+		clock_add(&m->clock, &r->save_after);
+	}
 	return run_create_outside(r);
 }
 
@@ -190,6 +246,9 @@ static int status_of(enum power power, const struct machine *m)
 		return EXIT_TRIPLE;
 	case POWER_QUIT:
 		return status_quit(m);
+	case POWER_SAVED:
+		fprintf(stderr, "hemi: saved; hemi run --restore=%s goes on\n", m->config->save);
+		return EXIT_OK;
 	case POWER_DIFFERENCE:
 		return EXIT_DIFFERENCE;
 	case POWER_HOST_FAILURE:
@@ -200,26 +259,51 @@ static int status_of(enum power power, const struct machine *m)
 	bug("the machine stopped while it was on");
 }
 
-/* Boots, and boots again as long as the guest resets the machine. 0: *power says
+/* The machine as it comes up: 0, or -errno and why. */
+static int run_boot(struct run *r, bool long_mode)
+{
+	struct machine *m = &r->machine;
+	int err = 0;
+
+	machine_reset(m);
+	/* A restored machine has come here without. */
+	if (r->cfg->kernel && !r->boot)
+		err = boot_open(&r->boot, r->cfg, r->why);
+	if (!err && r->boot)
+		err = boot_load(r->boot, m, long_mode, r->why);
+	if (r->cfg->verbose && r->boot && !err)
+		fprintf(stderr, "hemi: kernel %s entered at %#llx\n", r->cfg->kernel,
+			(unsigned long long)m->cpu->rip);
+	return err == -EINTR ? 0 : err;
+}
+
+static void save_after_arm(struct run *r)
+{
+	struct clock *k = &r->machine.clock;
+	double ns = r->cfg->save_after < 1e9 ? r->cfg->save_after * 1e9 : 1e18;
+
+	if (r->cfg->save && ns > 0)
+		clock_arm(k, &r->save_after, clock_now(k) + (int64_t)ns);
+}
+
+/* Boots (or goes on), and boots again as long as the guest resets the machine. 0: *power says
  * how it ended. */
 static int run_loop(struct run *r, enum power *power)
 {
-	struct machine *m = &r->machine;
 	struct cpu_model model;
 	char why[128];
 	bool long_mode = cpu_model_parse(&model, r->cfg->cpu_model, why, sizeof(why)) &&
 			 cpu_model_has(&model, F_LM);
+	bool restored = r->options.state, started = false;
 
 	do {
-		machine_reset(m);
-		int err = r->boot ? boot_load(r->boot, m, long_mode, r->why) : 0;
-
-		if (err && err != -EINTR)
+		if (!restored && run_boot(r, long_mode))
 			return -1;
+		if (!started)
+			save_after_arm(r);
+		started = true;
+		restored = false;
 		vmm_flush(r->vmm);
-		if (r->cfg->verbose && r->boot && !err)
-			fprintf(stderr, "hemi: kernel %s entered at %#llx\n", r->cfg->kernel,
-				(unsigned long long)m->cpu->rip);
 		*power = vmm_run(r->vmm);	/* takes a request first */
 		if (*power == POWER_RESET && !r->cfg->no_reboot)
 			control_was_reset(r->control);

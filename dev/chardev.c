@@ -8,6 +8,7 @@
  */
 #include "dev/chardev.h"
 #include "dev/chardev_open.h"
+#include "machine/snapshot.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -206,6 +207,32 @@ bool chardev_get(struct chardev *c, uint8_t *byte)
 	*byte = c->in[tail % IN_SIZE];
 	atomic_store_explicit(&c->tail, tail + 1, memory_order_release);
 	return true;
+}
+
+void chardev_save_input(struct chardev *c, struct state *s)
+{
+	unsigned tail = c ? atomic_load_explicit(&c->tail, memory_order_relaxed) : 0;
+	unsigned head = c ? atomic_load_explicit(&c->head, memory_order_acquire) : 0;
+
+	state_put_u64(s, head - tail);
+	for (; tail != head; tail++)
+		state_put(s, &c->in[tail % IN_SIZE], 1);
+}
+
+void chardev_restore_input(struct chardev *c, struct state *s)
+{
+	uint64_t n = state_get_u64(s);
+	uint8_t byte;
+
+	if (n > IN_SIZE)
+		s->bad = true;
+	while (chardev_get(c, &byte))
+		;
+	for (; n && !s->bad; n--) {
+		state_get(s, &byte, 1);
+		if (c && !s->bad)
+			chardev_feed(c, &byte, 1);
+	}
 }
 
 void chardev_set_receiver(struct chardev *c, void (*ready)(void *arg), void *arg)

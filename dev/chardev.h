@@ -18,7 +18,7 @@
 struct chardev;
 
 /*
- * spec: stdio, file:PATH, pty, none. On failure -errno and one line in why[]. Does
+ * spec: stdio, file:PATH, append:PATH, pty, none. On failure -errno and one line in why[]. Does
  * not touch terminal modes. SIGPIPE is ignored from here on: a vanished reader is an
  * error of write(), reported once, and ends the run with POWER_HOST_FAILURE.
  */
@@ -49,6 +49,11 @@ size_t chardev_feed(struct chardev *c, const uint8_t *p, size_t n);
 ssize_t chardev_pump(struct chardev *c);
 /* Input, consumer (vCPU thread). */
 bool chardev_get(struct chardev *c, uint8_t *byte);
+/* What was fed and not yet taken, into a snapshot and back. Restoring throws away what is there;
+ * it feeds, so no producer may be at work. */
+struct state;
+void chardev_save_input(struct chardev *c, struct state *s);
+void chardev_restore_input(struct chardev *c, struct state *s);
 void chardev_set_receiver(struct chardev *c, void (*ready)(void *arg), void *arg);
 void chardev_deliver(struct chardev *c);	/* for ATT_INPUT: tells the receiver */
 

@@ -19,9 +19,9 @@ static int open_stdio(struct chardev_host *h, const char *arg, char why[static 1
 	return 0;
 }
 
-static int open_file(struct chardev_host *h, const char *arg, char why[static 160])
+static int open_named(struct chardev_host *h, const char *arg, int how, char why[static 160])
 {
-	h->out_fd = open(arg, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	h->out_fd = open(arg, O_WRONLY | O_CREAT | how | O_CLOEXEC, 0644);
 	if (h->out_fd < 0) {
 		int err = errno;
 
@@ -31,6 +31,16 @@ static int open_file(struct chardev_host *h, const char *arg, char why[static 16
 	h->owned = true;
 	snprintf(h->name, sizeof(h->name), "%s", arg);
 	return 0;
+}
+
+static int open_file(struct chardev_host *h, const char *arg, char why[static 160])
+{
+	return open_named(h, arg, O_TRUNC, why);
+}
+
+static int open_append(struct chardev_host *h, const char *arg, char why[static 160])
+{
+	return open_named(h, arg, O_APPEND, why);
 }
 
 /* Nobody may ever attach to the pty, so its output must not be waited for. */
@@ -73,6 +83,7 @@ static const struct {
 } kinds[] = {
 	{ "stdio", false, open_stdio },
 	{ "file", true, open_file },
+	{ "append", true, open_append },
 	{ "pty", false, open_pty },
 	{ "none", false, open_none },
 };
@@ -90,7 +101,8 @@ int chardev_host_open(struct chardev_host *h, const char *spec, char why[static 
 			break;
 		return kinds[i].open(h, has_arg ? spec + n + 1 : "", why);
 	}
-	snprintf(why, 160, "serial port: '%.80s' is none of stdio, file:PATH, pty, none", spec);
+	snprintf(why, 160, "serial port: '%.70s' is none of stdio, file:PATH, append:PATH, pty, "
+		 "none", spec);
 	return -EINVAL;
 }
 

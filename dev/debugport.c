@@ -66,8 +66,15 @@ static void debugport_out(void *dev, uint16_t port, uint32_t val, unsigned size)
 		sink_flush(s);
 }
 
+/* A line that was begun must not wait for a machine that is asleep. */
+static void debugport_save(void *dev, struct state *s)
+{
+	(void)s;
+	debugport_flush(dev);
+}
+
 const struct device_ops debugport_device = {
 	.name = "debugport", .state_size = sizeof(struct debugport),
 	.init = debugport_init, .reset = debugport_flush, .in = debugport_in,
-	.out = debugport_out, .fini = debugport_flush,
+	.out = debugport_out, .save = debugport_save, .fini = debugport_flush,
 };

@@ -29,6 +29,7 @@ struct disk {
 	const char *role;
 	int fd;			/* the file, and its lock */
 	struct image *image;
+	enum image_format format;
 	bool readonly, complained;
 	int overlay;		/* fd, or -1: no snapshot */
 	uint8_t *moved;		/* a bit for each block that is in the overlay */
@@ -153,6 +154,7 @@ static int image_open(struct disk *d, enum image_format f, bool write, char why[
 		err = image_format(d, size, &f, why);
 	if (err)
 		return err;
+	d->format = f;
 	if (f == FORMAT_RAW) {
 		err = image_raw_open(&d->image, d->fd, size);
 		return err ? fail(d, why, err, "%s", strerror(-err)) : 0;
@@ -381,4 +383,39 @@ int disk_write(struct disk *d, uint64_t off, const void *buf, size_t n)
 int disk_flush(struct disk *d)
 {
 	return writes_image(d) ? complain(d, "flush", d->image->ops->flush(d->image)) : 0;
+}
+
+/* --- Saving ---------------------------------------------------------------------- */
+
+bool disk_is_snapshot(const struct disk *d)
+{
+	return d->overlay >= 0;
+}
+
+uint64_t disk_snapshot_next(const struct disk *d, uint64_t from)
+{
+	if (d->overlay < 0)
+		return ~0ull;
+	for (uint64_t block = (from + BLOCK - 1) / BLOCK; block * BLOCK < d->image->size;
+	     block++) {
+		if (!(block & 7) && !d->moved[block >> 3])
+			block += 7;		/* none of eight */
+		else if (block_moved(d, block))
+			return block * BLOCK;
+	}
+	return ~0ull;
+}
+
+enum image_format disk_format(const struct disk *d)
+{
+	return d->format;
+}
+
+int64_t disk_changed(const struct disk *d)
+{
+	struct stat st;
+
+	if (fstat(d->fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	return st.st_mtim.tv_sec * 1000000000ll + st.st_mtim.tv_nsec;
 }

@@ -28,5 +28,12 @@ const char *disk_name(const struct disk *d);
 int disk_read(struct disk *d, uint64_t off, void *buf, size_t n);
 int disk_write(struct disk *d, uint64_t off, const void *buf, size_t n);
 int disk_flush(struct disk *d);
+/* For who saves a machine. The image is what it was opened as, and what the guest writes is kept
+ * elsewhere; the first page from `from` on that is there, or ~0. */
+bool disk_is_snapshot(const struct disk *d);
+uint64_t disk_snapshot_next(const struct disk *d, uint64_t from);
+enum image_format disk_format(const struct disk *d);	/* what it was found to be */
+/* When the image itself was changed last, in ns since 1970; 0 if nobody can tell. */
+int64_t disk_changed(const struct disk *d);
 
 #endif

@@ -15,7 +15,7 @@
 
 #include <errno.h>
 
-#define I8042_VERSION	2
+#define I8042_VERSION	3
 #define DATA		0x60
 #define COMMAND		0x64
 #define LINE		1
@@ -289,6 +289,7 @@ static void i8042_save(void *dev, struct state *s)
 	state_put(s, b, sizeof(b));
 	state_put(s, &k->keyboard, sizeof(k->keyboard));
 	state_put(s, &k->mouse, sizeof(k->mouse));
+	input_save(k->m, s);
 }
 
 static void queue_check(struct ps2_queue *q)
@@ -316,6 +317,7 @@ static int i8042_restore(void *dev, struct state *s)
 	queue_check(&k->keyboard.out);
 	queue_check(&k->mouse.out);
 	k->mouse.knock %= 4;
+	input_restore(k->m, s);
 	i8042_line(k);
 	return s->bad ? -EINVAL : 0;
 }

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IDE_VERSION	1
+#define IDE_VERSION	2
 #define IDETIM_HIGH(ch)	(0x41 + 2 * (ch))
 #define DECODE		0x80
 
@@ -425,8 +425,23 @@ static void ide_reset(void *dev)
 	}
 }
 
-static void drive_save(struct ide_drive *d, struct state *s)
+/* Of data for the drive, what has not come yet is nothing. */
+static uint32_t data_there(const struct ide_drive *d)
 {
+	if (d->phase == PH_NONE)
+		return 0;
+	return d->phase == PH_PIO_IN || d->phase == PH_DMA_IN ? d->filled : d->pos;
+}
+
+static bool by_block(const struct ide_drive *d)
+{
+	return d->phase == PH_PIO_IN || d->phase == PH_PIO_OUT || d->phase == PH_PACKET;
+}
+
+/* Between commands nobody cares how far the last one came, and it may have come to anything. */
+static void drive_save(const struct ide_drive *d, struct state *s)
+{
+	bool idle = d->phase == PH_NONE;
 	uint8_t b[] = { d->device, d->status, d->error, d->irq, d->multiple, d->heads, d->sectors,
 			d->dma_mode, d->phase, d->command, d->wide, d->tray_open, d->locked,
 			d->attention };
@@ -436,24 +451,23 @@ static void drive_save(struct ide_drive *d, struct state *s)
 	state_put(s, d->count, 2);
 	state_put(s, d->lba, sizeof(d->lba));
 	state_put(s, d->sense, sizeof(d->sense));
-	state_put_u64(s, d->block);
-	state_put_u64(s, d->at);
-	state_put_u64(s, d->left);
-	state_put_u64(s, d->pos);
-	state_put_u64(s, d->end);
-	state_put_u64(s, d->filled);
-	state_put(s, d->buffer, d->filled);
+	state_put_u64(s, idle ? 0 : d->block);
+	state_put_u64(s, idle ? 0 : d->at);
+	state_put_u64(s, idle ? 0 : d->left);
+	state_put_u64(s, idle ? 0 : d->pos);
+	state_put_u64(s, by_block(d) ? d->end : 0);
+	state_put_u64(s, idle ? 0 : d->filled);
+	state_put(s, d->buffer, data_there(d));
 }
 
 /* Positions that no command could have reached are refused. */
 static bool transfer_valid(const struct ide_drive *d)
 {
 	uint64_t size = d->disk ? disk_size(d->disk) : 0;
-	bool by_block = d->phase == PH_PIO_IN || d->phase == PH_PIO_OUT || d->phase == PH_PACKET;
 	uint64_t out = d->phase == PH_PIO_OUT || d->phase == PH_DMA_OUT ? d->filled : 0;
 
 	return d->pos <= d->filled && d->end <= d->filled && d->filled <= BUFFER &&
-	       (!by_block || d->pos < d->end) && (d->phase != PH_PACKET || d->filled == 12) &&
+	       (!by_block(d) || d->pos < d->end) && (d->phase != PH_PACKET || d->filled == 12) &&
 	       d->phase <= PH_DMA_OUT && d->at <= size && out <= size - d->at &&
 	       d->left <= size - d->at - out &&
 	       (d->phase == PH_NONE || (d->block && d->block <= BUFFER));
@@ -485,7 +499,7 @@ static void drive_restore(struct ide_drive *d, struct state *s)
 		d->at = d->left = 0;
 		return;
 	}
-	state_get(s, d->buffer, d->filled);
+	state_get(s, d->buffer, data_there(d));
 }
 
 static void ide_save(void *dev, struct state *s)

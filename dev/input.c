@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "dev/input.h"
+#include "machine/snapshot.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -78,6 +79,43 @@ void input_deliver(struct machine *m)
 {
 	if (m->input)
 		m->input->ready(m->input->arg);
+}
+
+/* --- Snapshots --------------------------------------------------------------------------- */
+
+void input_save(struct machine *m, struct state *s)
+{
+	struct input *in = m->input;
+	unsigned tail = in ? atomic_load_explicit(&in->tail, memory_order_relaxed) : 0;
+	unsigned head = in ? atomic_load_explicit(&in->head, memory_order_acquire) : 0;
+
+	state_put_u64(s, head - tail);
+	for (; tail != head; tail++) {
+		const struct input_event *e = &in->events[tail % EVENTS];
+
+		state_put_u64(s, e->kind | (uint64_t)e->code << 8 | (uint64_t)e->down << 16 |
+			      (uint64_t)(uint16_t)e->dx << 32 | (uint64_t)(uint16_t)e->dy << 48);
+		state_put_u64(s, (uint16_t)e->dz);
+	}
+}
+
+void input_restore(struct machine *m, struct state *s)
+{
+	uint64_t n = state_get_u64(s);
+
+	if (n > EVENTS)
+		s->bad = true;
+	while (m->input && input_peek(m))
+		input_next(m);
+	for (; n && !s->bad; n--) {
+		uint64_t a = state_get_u64(s), z = state_get_u64(s);
+
+		if (m->input && !s->bad)
+			input_put(m, &(struct input_event){ .kind = (uint8_t)a,
+				  .code = (uint8_t)(a >> 8), .down = a >> 16 & 1,
+				  .dx = (int16_t)(a >> 32), .dy = (int16_t)(a >> 48),
+				  .dz = (int16_t)z });
+	}
 }
 
 /* --- Typing ------------------------------------------------------------------------------ */

@@ -47,6 +47,11 @@ const struct input_event *input_peek(struct machine *m);	/* NULL if there is non
 void input_next(struct machine *m);
 void input_deliver(struct machine *m);		/* ATT_INPUT: calls ready() */
 
+/* What was put and not yet taken, into a snapshot and back, as with chardev_save_input(). */
+struct state;
+void input_save(struct machine *m, struct state *s);
+void input_restore(struct machine *m, struct state *s);
+
 /* The key and the shift state of a US keyboard that makes an ASCII character, 0 if
  * none does; control characters are those of Ctrl. */
 enum { TYPE_SHIFT = 0x100, TYPE_CTRL = 0x200 };

@@ -254,6 +254,14 @@ static void lapic_reset(void *dev)
 	lapic_update(l);
 }
 
+/* The timer has not begun in the future, nor longer ago than it can count twice. */
+static int64_t past(const struct lapic *l, uint64_t when)
+{
+	int64_t now = clock_now(&l->m->clock), t = (int64_t)when;
+
+	return t > now ? now : t < now - (1ll << 41) ? now - (1ll << 41) : t;
+}
+
 static void lapic_save(void *dev, struct state *s)
 {
 	const struct lapic *l = dev;
@@ -273,15 +281,7 @@ static void lapic_save(void *dev, struct state *s)
 		state_put_u64(s, l->isr[i]);
 		state_put_u64(s, l->tmr[i]);
 	}
-	state_put_u64(s, (uint64_t)l->started);
-}
-
-/* The timer has not begun in the future, nor longer ago than it can count twice. */
-static int64_t past(const struct lapic *l, uint64_t when)
-{
-	int64_t now = clock_now(&l->m->clock), t = (int64_t)when;
-
-	return t > now ? now : t < now - (1ll << 41) ? now - (1ll << 41) : t;
+	state_put_u64(s, (uint64_t)past(l, (uint64_t)l->started));
 }
 
 static int lapic_restore(void *dev, struct state *s)

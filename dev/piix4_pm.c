@@ -252,10 +252,12 @@ static void pm_reset(void *dev)
 	pm_update(p);
 }
 
+/* What the timer has done by now is part of it, whether somebody has looked or not. */
 static void pm_save(void *dev, struct state *s)
 {
 	struct pm *p = dev;
 
+	pm_update(p);
 	state_begin(s, piix4_pm_device.name, PM_VERSION);
 	pci_save(&p->pci, s);
 	state_put_u64(s, p->status);

@@ -16,7 +16,7 @@
 
 #include <errno.h>
 
-#define PIT_VERSION	1
+#define PIT_VERSION	2
 #define PIT_HZ		1193182
 #define NS_PER_S	1000000000ll
 #define PERIOD_MIN	60		/* ticks: 50 us */
@@ -233,6 +233,7 @@ static void pit_save(void *dev, struct state *s)
 	state_put_u64(s, p->port_b);
 	state_put_u64(s, p->owed);
 	state_put_u64(s, (uint64_t)p->due);
+	state_put_u64(s, (uint64_t)p->timer.when);
 	for (unsigned i = 0; i < 3; i++)
 		counter_save(&p->counter[i], s);
 }
@@ -240,13 +241,14 @@ static void pit_save(void *dev, struct state *s)
 static int pit_restore(void *dev, struct state *s)
 {
 	struct pit *p = dev;
-	uint64_t owed, due;
+	uint64_t owed, due, when;
 
 	if (state_enter(s, pit_device.name) != PIT_VERSION)
 		return -EINVAL;
 	p->port_b = state_get_u64(s) & PB_WRITABLE;
 	owed = state_get_u64(s);
 	due = state_get_u64(s);
+	when = state_get_u64(s);
 	for (unsigned i = 0; i < 3; i++)
 		counter_restore(&p->counter[i], s);
 	if (s->bad || owed > OWED_MAX)
@@ -257,6 +259,9 @@ static int pit_restore(void *dev, struct state *s)
 	if ((int64_t)due >= 0 && (int64_t)due < p->due)
 		p->due = (int64_t)due;
 	pit_arm(p, pit_ticks(p));
+	/* What is owed comes when it was to come. */
+	if (p->timer.when != INT64_MAX && when < (uint64_t)INT64_MAX / 2)
+		clock_arm(&p->m->clock, &p->timer, (int64_t)when);
 	return 0;
 }
 

@@ -16,7 +16,7 @@
 
 #include <errno.h>
 
-#define UART_VERSION	1
+#define UART_VERSION	2
 #define PORT		0x3f8
 #define LINE		4
 #define FIFO_SIZE	16
@@ -440,23 +440,25 @@ static void uart_save(void *dev, struct state *s)
 	struct uart *u = dev;
 	uint8_t b[] = { u->ier, u->lcr, u->mcr, u->scr, u->fcr, u->lsr, u->msr,
 			(uint8_t)u->divisor, (uint8_t)(u->divisor >> 8), u->thre_pending,
-			u->timed_out, u->rx_count };
+			u->timed_out, u->rx_count, u->rx_head };
 
 	chardev_flush(u->m->console);
 	state_begin(s, uart_device.name, UART_VERSION);
 	state_put(s, b, sizeof(b));
 	for (unsigned i = 0; i < FIFO_SIZE; i++) {
-		unsigned at = (u->rx_head + i) % FIFO_SIZE;
-		uint8_t c[] = { u->rx[at], u->rx_break[at] };
+		uint8_t c[] = { u->rx[i], u->rx_break[i] };
 
 		state_put(s, c, sizeof(c));
 	}
+	state_put_u64(s, (uint64_t)u->rx_timer.when);
+	chardev_save_input(u->m->console, s);
 }
 
 static int uart_restore(void *dev, struct state *s)
 {
 	struct uart *u = dev;
-	uint8_t b[12];
+	uint64_t when;
+	uint8_t b[13];
 
 	if (state_enter(s, uart_device.name) != UART_VERSION)
 		return -EINVAL;
@@ -470,7 +472,7 @@ static int uart_restore(void *dev, struct state *s)
 	u->msr = b[6];
 	u->divisor = (uint16_t)(b[7] | b[8] << 8);
 	u->thre_pending = b[9];
-	u->rx_head = 0;
+	u->rx_head = b[12] % FIFO_SIZE;
 	u->rx_count = b[11] <= rx_capacity(u) ? b[11] : 0;
 	for (unsigned i = 0; i < FIFO_SIZE; i++) {
 		uint8_t c[2];
@@ -481,6 +483,12 @@ static int uart_restore(void *dev, struct state *s)
 	}
 	rx_watch(u);
 	u->timed_out = b[10] && u->rx_count;
+	when = state_get_u64(s);
+	if (u->timed_out)
+		clock_disarm(&u->m->clock, &u->rx_timer);
+	else if (u->rx_timer.when != INT64_MAX && when < (uint64_t)u->rx_timer.when)
+		clock_arm(&u->m->clock, &u->rx_timer, (int64_t)when);
+	chardev_restore_input(u->m->console, s);
 	uart_update(u);
 	return s->bad ? -EINVAL : 0;
 }

@@ -196,9 +196,9 @@ static void vga_reset(void *dev)
 	clear_memory(v);
 	v->r = (struct vga_regs){ .dac_mask = 0xff };
 	v->r.dispi[DISPI_ID] = 0xb0c5;
-	vga_dispi_check(&v->r);
 	if (!v->m->mem.legacy)
 		vga_mode3(v);
+	vga_dispi_check(&v->r);
 	v->changed = true;
 }
 

@@ -98,10 +98,10 @@ HANDLER(h_stac) { return set_ac(v, op, FL_AC); }
 
 /* --- Ports ----------------------------------------------------------------------- */
 
-/* The device may have raised an interrupt, or turned the machine off. */
+/* The device may have raised an interrupt, armed a timer, or turned the machine off. */
 static const struct op *after_io(struct interp *v, const struct op *op)
 {
-	if (unlikely(v->m->power != POWER_ON || must_leave(v)))
+	if (unlikely(v->m->power != POWER_ON || v->m->attention || must_leave(v)))
 		return op_leave_after(v, op);
 	NEXT_CHECKED(v, op);
 }

@@ -218,7 +218,8 @@ static void place_write(struct interp *v, struct place p, unsigned size, uint64_
 	if (unlikely(!p.hva)) {
 		clock_sync(v);
 		phys_write(&v->m->mem, p.gpa, val, size);
-		if (must_leave(v))	/* the device has raised an interrupt */
+		/* The device has raised an interrupt, or armed a timer. */
+		if (must_leave(v) || v->m->attention)
 			v->broke = true;
 		return;
 	}

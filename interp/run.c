@@ -443,6 +443,7 @@ int interp_create(struct interp **out, struct machine *m)
 	machine_reset_cpu(m);
 	m->cpuid = interp_cpuid;
 	m->cpuid_self = v;
+	m->random = &v->random;
 	memory_add_listener(&m->mem, &(struct memory_listener){
 		.protect = listener_protect, .stored = listener_stored, .self = v });
 	interp_flush(v);

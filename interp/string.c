@@ -45,14 +45,17 @@ static inline void count_down(struct interp *v, const struct op *op, uint64_t n)
 		index_add(v, op, RCX, -(int64_t)n);
 }
 
-/* After an iteration or a burst that left some: may an interrupt come in? */
+/* After an iteration or a burst that left some: may an interrupt come in? By instructions
+ * no time passes meanwhile, and how much a burst can do depends on what is cached, which
+ * is not for the guest to see. */
 static inline const struct op *pause_string(struct interp *v, const struct op *op)
 {
 	return op_leave_at(v, op, OP_RIP(v, op));
 }
 static inline bool must_pause(struct interp *v, unsigned done)
 {
-	return done >= STRING_BURST || v->broke || v->m->attention ||
+	return (done >= STRING_BURST && !v->m->clock.by_instructions) || v->broke ||
+	       v->m->attention ||
 	       (v->m->intr && (v->cpu.eflags & FL_IF)) || (v->cpu.eflags & FL_TF) || v->special;
 }
 
@@ -235,7 +238,7 @@ HANDLER(h_scas) { return compare_string(v, op, false); }
 /* A device may raise an interrupt or end the run: look after each burst. */
 static const struct op *after_io(struct interp *v, const struct op *op)
 {
-	if (v->m->power != POWER_ON || (v->m->intr && (v->cpu.eflags & FL_IF)))
+	if (v->m->power != POWER_ON || v->m->attention || (v->m->intr && (v->cpu.eflags & FL_IF)))
 		return op_leave_after(v, op);
 	NEXT_CHECKED(v, op);
 }
@@ -247,6 +250,7 @@ HANDLER(h_ins)
 	uint16_t port = REG16(v, 8 * RDX);
 
 	io_check(v, port, op->osize);
+	clock_sync(v);
 	for (uint64_t left = count_left(v, op); left; done++) {
 		uint64_t off = index_get(v, op, RDI);
 
@@ -267,6 +271,7 @@ HANDLER(h_outs)
 	uint16_t port = REG16(v, 8 * RDX);
 
 	io_check(v, port, op->osize);
+	clock_sync(v);
 	for (uint64_t left = count_left(v, op); left; done++) {
 		uint64_t x = mem_read(v, op->seg, index_get(v, op, RSI), op->osize);
 

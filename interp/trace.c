@@ -157,7 +157,10 @@ static void trace_kill(struct interp *v, struct trace *t)
 	t->ops[0].fn = h_dead;
 	if (v->traces->threads)
 		t->code = thread_unrowed(v->traces->threads);
-	v->broke = true;
+	/* Only the one that stores has to be left. Whether there are others depends on what was
+	 * decoded since when, which must not show in where interrupts come. */
+	if (v->op >= t->ops && v->op < t->ops + t->nops)
+		v->broke = true;
 	v->traces->counts.dropped++;
 }
 
@@ -539,6 +542,7 @@ static struct trace *trace_build(struct interp *v, gva_t lip, gpa_t gpa)
 	t->gpa2 = gpa2;
 	t->hflags = v->hflags;
 	t->count = (uint16_t)count;
+	t->nops = n;
 	t->bytes = (uint16_t)(end - off ? end - off : 1);
 	if (v->traces->threads && !thread_trace(v->traces->threads, t, n, strides))
 		start_over(v);

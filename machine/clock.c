@@ -95,8 +95,14 @@ void clock_remove(struct clock *c, struct timer *t)
 
 void clock_arm(struct clock *c, struct timer *t, int64_t when)
 {
+	int64_t next = c->next;
+
 	t->when = when;
 	clock_find_next(c);
+	/* The vCPU is on its way to the one before. Late by how much would depend on when it
+	 * set out, which is no part of the guest's state. */
+	if (c->by_instructions && c->next < next && c->sooner && !c->firing)
+		c->sooner(c->sooner_arg);
 }
 
 void clock_disarm(struct clock *c, struct timer *t)
@@ -116,12 +122,14 @@ int64_t clock_run(struct clock *c)
 {
 	int64_t now = clock_now(c);
 
+	c->firing = true;
 	for (unsigned n = 0; c->next <= now && n < FIRE_MAX; n++) {
 		struct timer *t = clock_due(c);
 
 		clock_disarm(c, t);
 		t->fire(t->arg, now);
 	}
+	c->firing = false;
 	if (c->next == INT64_MAX)
 		return INT64_MAX;
 	return c->next > now ? c->next - now : 0;

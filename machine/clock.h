@@ -25,6 +25,10 @@ struct clock {
 	const int64_t *retired;		/* by_instructions: the vCPU's counter */
 	int64_t skipped;		/* by_instructions: idle time jumped over */
 	int64_t next;			/* earliest armed timer */
+	bool firing;			/* in clock_run() */
+	/* By instructions: a timer was armed that is due before all others. Or NULL. */
+	void (*sooner)(void *arg);
+	void *sooner_arg;
 	struct timer *timers[16];
 	unsigned ntimers;
 };
@@ -35,7 +39,6 @@ void clock_set_now(struct clock *c, int64_t now);	/* after a restore */
 /* Guest time stands still; and goes on from there. By instructions it does so by itself. */
 void clock_stop(struct clock *c);
 void clock_cont(struct clock *c);
-/* Wall-clock time of the guest's RTC at guest time 0, seconds since 1970 UTC. */
 void clock_add(struct clock *c, struct timer *t);	/* registers, unarmed */
 void clock_arm(struct clock *c, struct timer *t, int64_t when);
 void clock_disarm(struct clock *c, struct timer *t);

@@ -77,6 +77,8 @@ struct config {
 	bool want_stats;
 	const char *stats_file;		/* JSON there, or NULL: a table on stderr */
 	double timeout;			/* seconds, 0 = none */
+	const char *save;		/* state file to be written when asked to, or NULL */
+	double save_after;		/* seconds of guest time, 0 = when asked to */
 	bool kernel_unpack;		/* a packed Linux kernel is unpacked by the loader */
 	bool debug_exit, strict, no_reboot, state_hash, clock_instructions, verbose;
 	unsigned trace;			/* bits of enum trace_what */

@@ -11,7 +11,8 @@
 #include <string.h>
 #include <x86intrin.h>
 
-#define MACHINE_VERSION	1
+#define MACHINE_VERSION	2
+#define LINES		16
 
 void machine_request(struct machine *m, unsigned bits)
 {
@@ -58,6 +59,13 @@ int irq_acknowledge(struct machine *m)
 	return m->irqc.acknowledge(m->irqc.self);
 }
 
+static void clock_sooner(void *arg)
+{
+	struct machine *m = arg;
+
+	atomic_fetch_or(&m->attention, ATT_TIMER);	/* on the vCPU thread */
+}
+
 int machine_create(struct machine *m, const struct config *cfg)
 {
 	int err;
@@ -67,6 +75,8 @@ int machine_create(struct machine *m, const struct config *cfg)
 	m->a20 = true;
 	m->debugcon = -1;
 	clock_init(&m->clock, cfg->clock_instructions);
+	m->clock.sooner = clock_sooner;
+	m->clock.sooner_arg = m;
 	err = memory_create(&m->mem, cfg->memory);
 	if (err)
 		return err;
@@ -150,22 +160,49 @@ void machine_reset(struct machine *m)
 			m->devices[i].ops->reset(m->devices[i].dev);
 }
 
+/* What the guest's TSC counts from, its own offset apart. */
+static uint64_t tsc_base(struct machine *m)
+{
+	return m->clock.by_instructions ? (uint64_t)clock_now(&m->clock) : __rdtsc();
+}
+
 /* The time counters go on from where they were, not from the host's present. */
 void machine_save(struct machine *m, struct state *s)
 {
 	state_begin(s, "machine", MACHINE_VERSION);
 	state_put_u64(s, (uint64_t)clock_now(&m->clock));
-	state_put_u64(s, m->clock.by_instructions ? 0 : __rdtsc());
+	state_put_u64(s, tsc_base(m) + m->cpu->tsc_offset);
 	state_put_u64(s, m->a20);
+	state_put_u64(s, m->isa_lines);
+	state_put_u64(s, m->pci_lines);
+	state_put_u64(s, m->clock.by_instructions && m->random ? *m->random : 0);
 	cpu_save(m->cpu, s);
 	for (unsigned i = 0; i < m->ndevices; i++)
 		if (m->devices[i].ops->save)
 			m->devices[i].ops->save(m->devices[i].dev, s);
 }
 
+static int devices_restore(struct machine *m, struct state *s)
+{
+	for (unsigned i = 0; i < m->ndevices; i++) {
+		const struct device_slot *d = &m->devices[i];
+		int err = d->ops->restore ? d->ops->restore(d->dev, s) : 0;
+
+		if (err)
+			return err;
+	}
+	return s->bad || s->pos != s->len ? -EINVAL : 0;
+}
+
+/*
+ * Devices drive their lines while they are restored one after the other. The interrupt
+ * controllers, which have seen all of this already, hear of it only in the end, when there
+ * is nothing new in it; an edge on the way would be an interrupt that never was.
+ */
 int machine_restore(struct machine *m, struct state *s)
 {
-	uint64_t now, tsc;
+	struct irq_controller irqc = m->irqc, ioapic = m->ioapic;
+	uint64_t now, tsc, random;
 	int err;
 
 	if (state_enter(s, "machine") != MACHINE_VERSION)
@@ -173,17 +210,21 @@ int machine_restore(struct machine *m, struct state *s)
 	now = state_get_u64(s);
 	tsc = state_get_u64(s);
 	m->a20 = state_get_u64(s);
+	m->isa_lines = (uint16_t)state_get_u64(s);
+	m->pci_lines = (uint16_t)state_get_u64(s);
+	random = state_get_u64(s);
 	err = cpu_restore(m->cpu, s);
 	if (err || now > INT64_MAX / 2)
 		return -EINVAL;
 	clock_set_now(&m->clock, (int64_t)now);
-	if (!m->clock.by_instructions)
-		m->cpu->tsc_offset += tsc - __rdtsc();
-	for (unsigned i = 0; i < m->ndevices; i++) {
-		const struct device_slot *d = &m->devices[i];
-
-		if (d->ops->restore && (err = d->ops->restore(d->dev, s)))
-			return err;
-	}
-	return s->bad ? -EINVAL : 0;
+	m->cpu->tsc_offset = tsc - tsc_base(m);
+	if (m->clock.by_instructions && m->random && random)
+		*m->random = random;
+	m->irqc.set_line = m->ioapic.set_line = NULL;
+	err = devices_restore(m, s);
+	m->irqc = irqc;
+	m->ioapic = ioapic;
+	for (unsigned line = 0; line < LINES; line++)
+		irq_set(m, line, m->isa_lines >> line & 1);
+	return err;
 }

@@ -21,6 +21,7 @@ enum power {
 	POWER_DEBUG_EXIT,	/* isa-debug-exit; code in debug_exit_code */
 	POWER_TIMEOUT,
 	POWER_QUIT,		/* the user (Ctrl-A x) or a signal; signal number in quit_signal */
+	POWER_SAVED,		/* the machine is in a state file, and was to end with that */
 	POWER_DIFFERENCE,	/* --lockstep found one, already reported */
 	POWER_HOST_FAILURE,	/* a host call failed, already reported */
 };
@@ -76,6 +77,9 @@ struct machine {
 	/* The button on the case; does the guest listen to it? Set by its device, or NULL. */
 	bool (*power_button)(void *self);
 	void *power_button_self;
+	void (*save)(void *arg);	/* ATT_SAVE: somebody wants a state file; or NULL */
+	void *save_arg;
+	uint64_t *random;		/* of the guest's RDRAND, the interpreter's; or NULL */
 	const uint8_t *vga_rom;		/* its BIOS or NULL; set before machine_add_devices() */
 	size_t vga_rom_size;
 
@@ -103,6 +107,7 @@ enum attention {
 	ATT_STATS   = 16,
 	ATT_LOOK    = 32,
 	ATT_CONTROL = 128,
+	ATT_SAVE    = 64,
 };
 
 /* The processor has written cpu->msr_apic_base, cpu->cr8. */
@@ -131,8 +136,8 @@ void machine_reset_cpu(struct machine *m);	/* m->cpu alone */
 void machine_stop(struct machine *m);
 void machine_cont(struct machine *m);
 
-/* Everything but RAM. After a restore the caller flushes what engines derived;
- * a machine whose restore failed (-EINVAL) must be reset. */
+/* Everything but RAM, which is to be in place before a restore. After it the caller flushes
+ * what engines derived; a machine whose restore failed (-EINVAL) must be reset. */
 struct state;
 void machine_save(struct machine *m, struct state *s);
 int machine_restore(struct machine *m, struct state *s);

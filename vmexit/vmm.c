@@ -35,6 +35,8 @@ void vmm_serve(struct machine *m, unsigned bits)
 	}
 	if (bits & ATT_LOOK && m->look)
 		m->look(m->look_arg);
+	if (bits & ATT_SAVE && m->save)
+		m->save(m->save_arg);
 }
 
 /* HLT with interrupts off waits for nothing that could come (SDM 2 HLT). */
