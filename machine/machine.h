@@ -63,6 +63,8 @@ struct machine {
 	struct input *input;		/* what the user does; set by the keyboard controller */
 	void (*look)(void *arg);	/* ATT_LOOK: somebody wants to see the screen; or NULL */
 	void *look_arg;
+	void (*report)(void *arg);	/* ATT_STATS: what the run has cost so far; or NULL */
+	void *report_arg;
 	const uint8_t *vga_rom;		/* its BIOS or NULL; set before machine_add_devices() */
 	size_t vga_rom_size;
 

@@ -33,6 +33,8 @@ void vmm_take_requests(struct machine *m)
 	}
 	if (bits & ATT_LOOK && m->look)
 		m->look(m->look_arg);
+	if (bits & ATT_STATS && m->report)
+		m->report(m->report_arg);
 }
 
 /* HLT with interrupts off waits for nothing that could come (SDM 2 HLT). */
@@ -204,6 +206,7 @@ void vmm_stats(struct vmm *vmm, struct stats *out)
 	out->seconds.interpreter = (double)vmm->ns_interp / 1e9;
 	out->seconds.direct = (double)(vmm->ns_run - vmm->ns_crossing) / 1e9;
 	out->seconds.crossing = (double)vmm->ns_crossing / 1e9;
+	out->seconds.shadow = (double)vmm->ns_shadow / 1e9;
 	out->seconds.idle = (double)vmm->ns_idle / 1e9;
 	interp_counts(vmm->interp, &i);
 	out->instructions.supervisor = i.supervisor;
