@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# reckon.py: what the samples of bench/compare mean: medians and their spread, slowdowns,
+# shares, break-even. Pure functions of numbers: no file, no clock, no engine.
+#
+# A guest's clock is believed where the host's agrees with it. Where it does not (Bochs
+# counts instructions), the host's time between the lines that the guest printed is taken,
+# and the cell says so.
+
+import statistics
+
+NATIVE = "native"
+# The host's time has the printing in it, and the looking for it.
+CLOCK_SLACK, CLOCK_TOLERANCE = 0.1, 0.1
+NANO_TOLERANCE = 0.25
+TIMES = ("interpreter", "direct", "crossing", "shadow", "idle")
+
+
+def spread(values):
+    """{median, least, greatest, n}, or None."""
+    values = [v for v in values if v is not None]
+    if not values:
+        return None
+    return {"median": statistics.median(values), "least": min(values), "greatest": max(values), "n": len(values)}
+
+
+def clock_agrees(guest, host):
+    return host is None or abs(host - guest) <= CLOCK_SLACK + CLOCK_TOLERANCE * host
+
+
+def nano_clock_agrees(s):
+    """Lines are seen some ms late: what is too short to tell is no disagreement."""
+    return s["host"] is None or abs(s["host"] - s["ns"]) <= 8e6 / s["operations"] + NANO_TOLERANCE * s["host"]
+
+
+def mostly(truths):
+    """One glitch of a busy host is not the engine's clock."""
+    truths = list(truths)
+    return 2 * sum(truths) > len(truths)
+
+
+def linux_rows(linux):
+    """{row: {engine: spread of seconds for one, with clock}}; boot is by the host's clock."""
+    out = {}
+    for row, engines in linux.items():
+        for engine, samples in engines.items():
+            by_guest = mostly(s["guest"] is not None and clock_agrees(s["guest"], s["host"]) for s in samples)
+            got = spread([(s["guest"] if by_guest else s["host"]) / s["count"] for s in samples])
+            if got:
+                got["clock"] = "guest" if by_guest else "host"
+                out.setdefault(row, {})[engine] = got
+    return out
+
+
+def nano_rows(nano):
+    """{row: {engine: spread of ns for one operation, with clock}}."""
+    out = {}
+    for row, engines in nano.items():
+        for engine, samples in engines.items():
+            by_guest = mostly(nano_clock_agrees(s) for s in samples)
+            got = spread([s["ns"] if by_guest else s["host"] for s in samples])
+            got["clock"] = "guest" if by_guest else "host"
+            out.setdefault(row, {})[engine] = got
+    return out
+
+
+def slowdowns(rows):
+    """{row: {engine: median / native median}} of the rows that were done natively."""
+    out = {}
+    for row, engines in rows.items():
+        base = engines.get(NATIVE)
+        if base and base["median"] > 0:
+            out[row] = {e: s["median"] / base["median"] for e, s in engines.items() if e != NATIVE}
+    return out
+
+
+def total(samples):
+    """The sum of equal trees of numbers."""
+    if isinstance(samples[0], dict):
+        keys = dict.fromkeys(k for s in samples for k in s)
+        return {k: total([s[k] for s in samples if k in s]) for k in keys}
+    if isinstance(samples[0], (int, float)):
+        return sum(samples)
+    return samples[0]
+
+
+def profiles(profile):
+    """{engine: {row: sum of the statistics}}."""
+    return {e: {row: total(s) for row, s in rows.items()} for e, rows in profile.items()}
+
+
+def supervisor_shares(summed, engine="interp"):
+    """{row: share of supervisor instructions}, from the engine that retires all of them itself."""
+    out = {}
+    for row, s in summed.get(engine, {}).items():
+        n = s["instructions"]["supervisor"] + s["instructions"]["user_interpreted"]
+        if n > 0:
+            out[row] = s["instructions"]["supervisor"] / n
+    return out
+
+
+def time_shares(summed):
+    """{engine: {row: {part: share of the time that was not idle}}}; what is left is the monitor's."""
+    out = {}
+    for engine, rows in summed.items():
+        for row, s in rows.items():
+            t = s["seconds"]
+            busy = t["total"] - t["idle"]
+            if busy <= 0:
+                continue
+            parts = {k: max(0, t.get(k, 0)) / busy for k in TIMES if k != "idle"}
+            parts["monitor"] = max(0, 1 - sum(parts.values()))
+            out.setdefault(engine, {})[row] = parts
+    return out
+
+
+def crossings(summed, counts):
+    """{engine: {row: {reason: crossings for one}}}, counts[engine][row] being how many were done."""
+    out = {}
+    for engine, rows in summed.items():
+        for row, s in rows.items():
+            n = counts.get(engine, {}).get(row)
+            by = {k: v / n for k, v in s["crossings"]["by_reason"].items() if v} if n else {}
+            if s["crossings"]["total"] or by:
+                out.setdefault(engine, {})[row] = by
+    return out
+
+
+def fit(points):
+    """[(share, slowdown)] as slowdown = user * (1 - share) + supervisor * share, neither
+    negative; relative errors count, as slowdowns span decades. None below two points."""
+    if len({s for s, _ in points}) < 2:
+        return None
+    a = b = c = d = e = 0.0
+    for share, y in points:
+        u, v, w = 1 - share, share, 1 / (y * y)
+        a, b, c = a + w * u * u, b + w * u * v, c + w * v * v
+        d, e = d + w * u * y, e + w * v * y
+    det = a * c - b * b
+    if det <= 0:
+        return None
+    user, supervisor = (c * d - b * e) / det, (a * e - b * d) / det
+    if user < 0:
+        user, supervisor = 0.0, e / c
+    if supervisor < 0:
+        user, supervisor = d / a, 0.0
+    return {"user": user, "supervisor": supervisor, "points": len(points)}
+
+
+def break_even(one, other):
+    """The share at which the two lines meet, or None if one is below the other from 0 to 1;
+    and which is faster below it (or everywhere)."""
+    left = one["user"] - other["user"]
+    right = one["supervisor"] - other["supervisor"]
+    if left * right < 0:
+        return {"share": left / (left - right), "faster_below": "one" if left < 0 else "other"}
+    return {"share": None, "faster_below": "one" if left + right < 0 else "other"}
+
+
+def wrong_sums(sums):
+    """[row, count, engine] of every checksum that is not the one that the host got."""
+    right = {(row, count): checksum for row, count, engine, checksum in sums if engine == NATIVE}
+    known = {}
+    for row, count, engine, checksum in sums:
+        known.setdefault((row, count), checksum)
+    return sorted({(row, count, engine) for row, count, engine, checksum in sums
+                   if checksum != right.get((row, count), known[row, count])})
+
+
+def reckon(samples):
+    """All of it, from the "samples" of the JSON."""
+    rows = linux_rows(samples["linux"])
+    slow = slowdowns(rows)
+    summed = profiles(samples["profile"])
+    shares = supervisor_shares(summed)
+    counts = {engine: {row: len(taken) * samples["linux"][row][engine][0]["count"] for row, taken in by.items()
+                       if engine in samples["linux"].get(row, {})} for engine, by in samples["profile"].items()}
+    engines = list(dict.fromkeys(e for by in slow.values() for e in by))
+    fits = {e: fit([(shares[r], slow[r][e]) for r in slow if r in shares and slow[r].get(e)]) for e in engines}
+    fits = {e: f for e, f in fits.items() if f}
+    even = {}
+    for hybrid in (e for e in fits if e.startswith("hybrid")):
+        for peer in ("tcg", "interp"):
+            if peer in fits:
+                even.setdefault(hybrid, {})[peer] = break_even(fits[hybrid], fits[peer])
+    return {"rows": rows, "slowdown": slow, "nano": nano_rows(samples["nano"]), "na": samples["na"],
+            "idle": {e: spread(v) for e, v in samples["idle"].items()},
+            "supervisor_share": shares, "time": time_shares(summed), "crossings": crossings(summed, counts),
+            "fit": fits, "break_even": even, "wrong": [list(w) for w in wrong_sums(samples["sums"])]}
