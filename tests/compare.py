@@ -33,6 +33,12 @@ def statistics(supervisor, user, direct, reasons):
             "crossings": {"total": sum(reasons.values()), "by_reason": reasons}}
 
 
+def start_statistics():
+    s = statistics(0, 0, 0.0, {"syscall": 2})
+    s["seconds"] = dict.fromkeys(s["seconds"], 0.0)
+    return s
+
+
 def canned():
     """Two rows: sieve all user code, pipe three quarters the supervisor's."""
     samples = {
@@ -48,8 +54,10 @@ def canned():
         "nano": {"syscall": {"native": nano(100.0, 120.0, 110.0), HYBRID: nano(150.0)},
                  "in": {HYBRID: nano(20.0, host=2000.0)}},
         "profile": {"interp": {"sieve": [statistics(0, 1000, 0.0, {})], "pipe": [statistics(750, 250, 0.0, {})]},
-                    HYBRID: {"sieve": [statistics(10, 0, 1.0, {"syscall": 20, "kick": 5, "trap": 0})] * 2,
-                             "pipe": [statistics(10, 0, 1.0, {"syscall": 200})]}},
+                    HYBRID: {"start": [start_statistics()], "sieve":
+                             [statistics(10, 0, 1.0, {"syscall": 22, "kick": 5, "trap": 0}),
+                              statistics(10, 0, 1.0, {"syscall": 22, "kick": 5, "trap": 0})],
+                             "pipe": [statistics(10, 0, 1.0, {"syscall": 202})]}},
         "idle": {HYBRID: [0.01, 0.03, 0.02]},
         "sums": [["sieve", 10, "native", "a"], ["sieve", 5, "native", "b"], ["sieve", 5, HYBRID, "b"],
                  ["pipe", 100, "native", "c"], ["pipe", 100, "tcg", "d"]],
@@ -93,9 +101,12 @@ class Reckoning(unittest.TestCase):
         self.assertEqual(self.r["nano"]["in"][HYBRID], {"median": 2000.0, "least": 2000.0, "greatest": 2000.0, "n": 1,
                                                         "clock": "host"})
         self.assertEqual(self.r["nano"]["syscall"]["native"]["median"], 110.0)
-        # One glitch among three is the host's.
-        one = {"row": {"e": linux(1, 1.0, 1.0) + linux(1, 1.0, host=5.0)}}
+        # One glitch among three is the host's; an engine is believed or not, row by row alike.
+        one = {"row": {"e": linux(1, 1.0, 1.0) + linux(1, 1.0, host=5.0)}, "boot": {"e": linux(1, None, host=3.0)}}
         self.assertEqual(reckon.linux_rows(one)["row"]["e"]["clock"], "guest")
+        self.assertEqual(reckon.linux_rows(one)["boot"]["e"]["median"], 3.0)
+        one["other"] = {"e": linux(1, 1.0, 1.0, host=5.0)}
+        self.assertEqual(reckon.linux_rows(one)["row"]["e"]["clock"], "host")
 
     def test_shares(self):
         self.assertEqual(self.r["supervisor_share"], {"sieve": 0.0, "pipe": 0.75})
@@ -106,9 +117,18 @@ class Reckoning(unittest.TestCase):
         self.assertAlmostEqual(sum(t.values()), 1.0)
 
     def test_crossings_for_one(self):
-        # Two profiles of five each.
+        # Five in each of two runs; the start of the program has two of the system calls.
         self.assertEqual(self.r["crossings"][HYBRID]["sieve"], {"syscall": 4.0, "kick": 1.0})
+        self.assertEqual(self.r["crossings"][HYBRID]["pipe"], {"syscall": 2.0})
         self.assertNotIn("interp", self.r["crossings"])
+        self.assertEqual(reckon.less({"a": 1, "b": {"c": 5.0}, "d": "x"}, {"a": 2, "b": {"c": 1.5}}),
+                         {"a": 0, "b": {"c": 3.5}, "d": "x"})
+
+    def test_refusals(self):
+        self.assertEqual(self.r["refused"], {})
+        none = statistics(1, 1, 0.0, {})
+        none["gate_refusals"] = {"a": 2, "b": 3}
+        self.assertEqual(reckon.refusals({"hybrid-kvm": {"sieve": none}, "interp": {"sieve": none}}), {"hybrid-kvm": "b"})
 
     def test_fit_and_break_even(self):
         f = reckon.fit([(s, 1.5 * (1 - s) + 30 * s) for s in (0, 0.2, 0.9)])

@@ -52,6 +52,7 @@ set style histogram errorbars gap 2 linewidth 1
 set style fill solid 0.9
 set boxwidth 0.9
 set logscale y
+set yrange [0.5:*]
 set ylabel {word(ylabel)}
 set grid ytics linecolor rgb '#dddddd'
 set key outside below horizontal

@@ -3,13 +3,13 @@
 # reckon.py: what the samples of bench/compare mean: medians and their spread, slowdowns,
 # shares, break-even. Pure functions of numbers: no file, no clock, no engine.
 #
-# A guest's clock is believed where the host's agrees with it. Where it does not (Bochs
-# counts instructions), the host's time between the lines that the guest printed is taken,
-# and the cell says so.
+# A guest's clock is believed where the host's mostly agrees with it. An engine's whose does not
+# (Bochs counts instructions) has all its times from the host's, between the lines that the
+# guest printed, and each cell says so.
 
 import statistics
 
-NATIVE = "native"
+NATIVE, BOOT, START = "native", "boot", "start"
 # The host's time has the printing in it, and the looking for it.
 CLOCK_SLACK, CLOCK_TOLERANCE = 0.1, 0.1
 NANO_TOLERANCE = 0.25
@@ -24,8 +24,8 @@ def spread(values):
     return {"median": statistics.median(values), "least": min(values), "greatest": max(values), "n": len(values)}
 
 
-def clock_agrees(guest, host):
-    return host is None or abs(host - guest) <= CLOCK_SLACK + CLOCK_TOLERANCE * host
+def clock_agrees(s):
+    return s["host"] is None or abs(s["host"] - s["guest"]) <= CLOCK_SLACK + CLOCK_TOLERANCE * s["host"]
 
 
 def nano_clock_agrees(s):
@@ -33,18 +33,21 @@ def nano_clock_agrees(s):
     return s["host"] is None or abs(s["host"] - s["ns"]) <= 8e6 / s["operations"] + NANO_TOLERANCE * s["host"]
 
 
-def mostly(truths):
-    """One glitch of a busy host is not the engine's clock."""
-    truths = list(truths)
-    return 2 * sum(truths) > len(truths)
+def believed(rows, agrees):
+    """The engines whose clock agrees in most samples: some glitches are the busy host's."""
+    votes = {}
+    for engines in rows.values():
+        for engine, samples in engines.items():
+            votes.setdefault(engine, []).extend(agrees(s) for s in samples)
+    return {e for e, v in votes.items() if 2 * sum(v) > len(v)}
 
 
 def linux_rows(linux):
     """{row: {engine: spread of seconds for one, with clock}}; boot is by the host's clock."""
-    out = {}
+    out, right = {}, believed({r: by for r, by in linux.items() if r != BOOT}, clock_agrees)
     for row, engines in linux.items():
         for engine, samples in engines.items():
-            by_guest = mostly(s["guest"] is not None and clock_agrees(s["guest"], s["host"]) for s in samples)
+            by_guest = engine in right and row != BOOT
             got = spread([(s["guest"] if by_guest else s["host"]) / s["count"] for s in samples])
             if got:
                 got["clock"] = "guest" if by_guest else "host"
@@ -54,10 +57,10 @@ def linux_rows(linux):
 
 def nano_rows(nano):
     """{row: {engine: spread of ns for one operation, with clock}}."""
-    out = {}
+    out, right = {}, believed(nano, nano_clock_agrees)
     for row, engines in nano.items():
         for engine, samples in engines.items():
-            by_guest = mostly(nano_clock_agrees(s) for s in samples)
+            by_guest = engine in right
             got = spread([s["ns"] if by_guest else s["host"] for s in samples])
             got["clock"] = "guest" if by_guest else "host"
             out.setdefault(row, {})[engine] = got
@@ -84,9 +87,32 @@ def total(samples):
     return samples[0]
 
 
+def less(one, other):
+    """What is left of a tree of numbers, nowhere below nothing."""
+    if isinstance(one, dict):
+        return {k: less(v, other.get(k, 0) if isinstance(other, dict) else 0) for k, v in one.items()}
+    if isinstance(one, (int, float)):
+        return max(0, one - other) if isinstance(other, (int, float)) else one
+    return one
+
+
+def mean(samples):
+    return scaled(total(samples), 1 / len(samples))
+
+
+def scaled(tree, by):
+    if isinstance(tree, dict):
+        return {k: scaled(v, by) for k, v in tree.items()}
+    return tree * by if isinstance(tree, (int, float)) else tree
+
+
 def profiles(profile):
-    """{engine: {row: sum of the statistics}}."""
-    return {e: {row: total(s) for row, s in rows.items()} for e, rows in profile.items()}
+    """{engine: {row: the statistics of one run of it, without the start of the program}}."""
+    out = {}
+    for engine, rows in profile.items():
+        start = mean(rows[START]) if rows.get(START) else {}
+        out[engine] = {row: less(mean(s), start) for row, s in rows.items() if row != START}
+    return out
 
 
 def supervisor_shares(summed, engine="interp"):
@@ -123,6 +149,19 @@ def crossings(summed, counts):
             by = {k: v / n for k, v in s["crossings"]["by_reason"].items() if v} if n else {}
             if s["crossings"]["total"] or by:
                 out.setdefault(engine, {})[row] = by
+    return out
+
+
+def refusals(summed):
+    """{engine: what the gate said most} of the hybrids that ran no row directly at all."""
+    out = {}
+    for engine, rows in summed.items():
+        why = {}
+        for s in rows.values():
+            for k, v in s.get("gate_refusals", {}).items():
+                why[k] = why.get(k, 0) + v
+        if engine.startswith("hybrid") and rows and not any(s["crossings"]["total"] for s in rows.values()):
+            out[engine] = max(why, key=why.get) if why else "the gate was never asked"
     return out
 
 
@@ -173,7 +212,7 @@ def reckon(samples):
     slow = slowdowns(rows)
     summed = profiles(samples["profile"])
     shares = supervisor_shares(summed)
-    counts = {engine: {row: len(taken) * samples["linux"][row][engine][0]["count"] for row, taken in by.items()
+    counts = {engine: {row: samples["linux"][row][engine][0]["count"] for row in by
                        if engine in samples["linux"].get(row, {})} for engine, by in samples["profile"].items()}
     engines = list(dict.fromkeys(e for by in slow.values() for e in by))
     fits = {e: fit([(shares[r], slow[r][e]) for r in slow if r in shares and slow[r].get(e)]) for e in engines}
@@ -186,4 +225,4 @@ def reckon(samples):
     return {"rows": rows, "slowdown": slow, "nano": nano_rows(samples["nano"]), "na": samples["na"],
             "idle": {e: spread(v) for e, v in samples["idle"].items()},
             "supervisor_share": shares, "time": time_shares(summed), "crossings": crossings(summed, counts),
-            "fit": fits, "break_even": even, "wrong": [list(w) for w in wrong_sums(samples["sums"])]}
+            "refused": refusals(summed), "fit": fits, "break_even": even, "wrong": [list(w) for w in wrong_sums(samples["sums"])]}

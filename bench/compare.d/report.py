@@ -150,6 +150,8 @@ def report(d):
         yield f"WRONG CHECKSUM: {row}={count} on {engine}"
     for what, why in d["skipped"].items():
         yield f"not run: {what}: {why}"
+    for engine, why in r["refused"].items():
+        yield f"not as it was meant: {engine} ran no user code directly: {why}"
     for what, n in d["limited"].items():
         yield f"fewer runs: {what}: {n}, as the time was up"
     for what, command in d["commands"].items():
