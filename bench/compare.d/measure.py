@@ -86,9 +86,11 @@ class Samples:
 class Native:
     """The same static binaries on the host; the shell row finds the guest's busybox as sh."""
 
-    def __init__(self, directory, arch, workloads, nano):
-        self.bin, self.nano = f"{directory}/native", nano
+    def __init__(self, directory):
+        self.bin = f"{directory}/native"
         os.makedirs(self.bin)
+
+    def take(self, arch, workloads):
         shutil.copy(workloads, f"{self.bin}/workloads")
         shutil.copy(f"{machines.TOP}/guests/workloads/shell.sh", self.bin)
         busybox, = machines.fetch(f"busybox-{arch}")
@@ -250,7 +252,7 @@ def nano_take(samples, name, lines):
 
 
 def nano_native(o, native, samples):
-    command = [native.nano, f"ms={o.ms}"]
+    command = [machines.program(o.build, "bench/nano"), f"ms={o.ms}"]
     samples.commands[f"nano {NATIVE}"] = f"bench/nano ms={o.ms}"
     nano_take(samples, NATIVE, [(None, line) for line in native.run(command).splitlines()])
 
@@ -266,9 +268,10 @@ def nano_guest(o, m, samples):
 def set_up(o, directory, samples):
     """[(part, engine, function)] in the order of one round."""
     jobs = []
-    workloads = machines.program(o.build, f"guests/workloads/workloads{o.bits}")
-    native = Native(directory, o.arch, workloads, machines.program(o.build, "bench/nano"))
+    native = Native(directory)
     if "linux" in o.parts:
+        workloads = machines.program(o.build, f"guests/workloads/workloads{o.bits}")
+        native.take(o.arch, workloads)
         image = machines.initrd(directory, o.arch, [workloads, f"{machines.TOP}/guests/workloads/shell.sh"])
         kernel = machines.fetch(o.kernel)[0]
     for part in o.parts:
