@@ -78,7 +78,7 @@ bool newer_meaning(const uint8_t *bytes, unsigned n)
 bool vendor_meaning(const uint8_t *bytes, unsigned n, unsigned bits)
 {
 	bool rep = false, narrow = false;
-	unsigned at = 0, rex = 0, op, reg;
+	unsigned at = 0, rex = 0, op, next, reg;
 
 	if (__builtin_cpu_is("intel"))
 		return false;
@@ -87,16 +87,17 @@ bool vendor_meaning(const uint8_t *bytes, unsigned n, unsigned bits)
 		narrow |= bytes[at] == 0x66;
 		rex = bits == 64 && (bytes[at] & 0xf0) == 0x40 ? bytes[at] : 0;
 	}
-	if (at + 1 >= n)
+	if (at >= n)
 		return false;
 	op = bytes[at];
-	reg = bytes[at + 1] >> 3 & 7;
+	next = at + 1 < n ? bytes[at + 1] : 0;
+	reg = next >> 3 & 7;
 	if (rep && ((op & 0xfe) == 0xe0 || (op == 0x90 && (rex & 1))))
 		return true;
 	return bits == 64 && narrow && !(rex & 8) &&
 	       ((op & 0xf0) == 0x70 || (op & 0xfe) == 0xc2 || (op & 0xfc) == 0xe0 || op == 0xe8 ||
 		op == 0xe9 || op == 0xeb || (op == 0xff && (reg == 2 || reg == 4)) ||
-		(op == 0x0f && (bytes[at + 1] & 0xf0) == 0x80));
+		(op == 0x0f && (next & 0xf0) == 0x80));
 }
 
 bool newer_encoding(const uint8_t *bytes, unsigned n, unsigned bits)

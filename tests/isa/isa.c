@@ -250,7 +250,11 @@ static void form_run(struct bench *b, struct form *f, unsigned states)
 
 		memset(b->code + off, 0xcc, 16);
 		n = form_encode(b, f, b->code + off, CODE_GVA + off, &in);
-		if (!n || vendor_meaning(b->code + off, n, b->wide ? 64 : 32))
+		if (n && vendor_meaning(b->code + off, n, b->wide ? 64 : 32)) {
+			memset(b->code + off, 0xcc, 16);
+			continue;
+		}
+		if (!n)
 			continue;
 		random_state(b, &s, &in, CODE_GVA + off);
 		bench_host(b, &s, &host);
