@@ -203,7 +203,7 @@ class Showing(unittest.TestCase):
         self.assertAlmostEqual(d["reckoned"]["slowdown"]["pipe"]["tcg"], 5.0)
 
     def test_plots(self):
-        names = {"slowdown", "share", "nano", f"time-{HYBRID}", "time-interp", f"crossings-{HYBRID}"}
+        names = {"slowdown", "share", "nano", f"time-{HYBRID}", f"crossings-{HYBRID}"}
         self.assertEqual({n[:-3] for n in os.listdir(f"{TMP}/plots") if n.endswith(".gp")}, names)
         with open(f"{TMP}/plots/slowdown.dat") as f:
             data = f.read().splitlines()

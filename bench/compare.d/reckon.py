@@ -126,9 +126,11 @@ def supervisor_shares(summed, engine="interp"):
 
 
 def time_shares(summed):
-    """{engine: {row: {part: share of the time that was not idle}}}; what is left is the monitor's."""
+    """{engine: {row: {part: share of the time that was not idle}}} of the hybrids; what is left is the monitor's."""
     out = {}
     for engine, rows in summed.items():
+        if not engine.startswith("hybrid"):
+            continue
         for row, s in rows.items():
             t = s["seconds"]
             busy = t["total"] - t["idle"]
