@@ -202,9 +202,9 @@ def watch(m, timeout, end, period=0.02, each=None):
                 p.kill()
                 p.wait()
     with open(errors, errors="replace") as f:
-        said = f.read().strip().splitlines()[-1:]
+        said = [line for line in f.read().strip().splitlines() if "terminating on signal" not in line][-1:]
     # Of one that we have ended ourselves the guest's last words tell more.
-    if lines and not exited or not said:
+    if not exited or not said:
         said = [f"the guest's last line: {lines[-1][1]}"] if lines else ["the guest said nothing"]
     raise Skip(f"{m.name}: {why}: {said[0][:160]}")
 

@@ -52,7 +52,7 @@ def canned():
                      "tcg": linux(100, 0.005)},
         },
         "nano": {"syscall": {"native": nano(100.0, 120.0, 110.0), HYBRID: nano(150.0)},
-                 "in": {HYBRID: nano(20.0, host=2000.0)}},
+                 "in": {HYBRID: nano(20.0, 20.0) + nano(20.0, host=200.0), "bochs": nano(20.0, host=2000.0)}},
         "profile": {"interp": {"sieve": [statistics(0, 1000, 0.0, {})], "pipe": [statistics(750, 250, 0.0, {})]},
                     HYBRID: {"start": [start_statistics()], "sieve":
                              [statistics(10, 0, 1.0, {"syscall": 22, "kick": 5, "trap": 0}),
@@ -95,18 +95,24 @@ class Reckoning(unittest.TestCase):
         self.assertNotIn("native", self.r["slowdown"]["sieve"])
 
     def test_clocks(self):
-        self.assertEqual(self.r["rows"]["sieve"]["bochs"]["clock"], "host")
+        # Bochs' clock is ten times too slow: the host's is taken, and told.
         self.assertAlmostEqual(self.r["slowdown"]["sieve"]["bochs"], 100.0)
-        self.assertEqual(self.r["rows"]["sieve"][HYBRID]["clock"], "guest")
-        self.assertEqual(self.r["nano"]["in"][HYBRID], {"median": 2000.0, "least": 2000.0, "greatest": 2000.0, "n": 1,
-                                                        "clock": "host"})
-        self.assertEqual(self.r["nano"]["syscall"]["native"]["median"], 110.0)
-        # One glitch among three is the host's; an engine is believed or not, row by row alike.
-        one = {"row": {"e": linux(1, 1.0, 1.0) + linux(1, 1.0, host=5.0)}, "boot": {"e": linux(1, None, host=3.0)}}
-        self.assertEqual(reckon.linux_rows(one)["row"]["e"]["clock"], "guest")
-        self.assertEqual(reckon.linux_rows(one)["boot"]["e"]["median"], 3.0)
-        one["other"] = {"e": linux(1, 1.0, 1.0, host=5.0)}
-        self.assertEqual(reckon.linux_rows(one)["row"]["e"]["clock"], "host")
+        self.assertAlmostEqual(self.r["clocks"]["bochs"], 0.1)
+        self.assertAlmostEqual(self.r["clocks"][HYBRID], 1.0)
+        self.assertEqual(self.r["nano"]["in"][HYBRID]["clock"], "guest")
+        self.assertEqual(self.r["nano"]["in"]["bochs"]["clock"], "host")
+        self.assertEqual(self.r["nano"]["in"]["bochs"]["value"], 2000.0)
+        self.assertEqual(self.r["nano"]["syscall"]["native"]["value"], 110.0)
+
+    def test_least(self):
+        r = reckon.reckon(canned()["samples"], True)
+        self.assertAlmostEqual(r["rows"]["sieve"]["native"]["value"], 0.10)
+        self.assertAlmostEqual(r["slowdown"]["sieve"]["tcg"], 5.5)
+        self.assertEqual(r["nano"]["syscall"]["native"]["value"], 100.0)
+
+    def test_joined(self):
+        self.assertEqual(reckon.joined({"a": {"b": [1]}, "c": 1}, {"a": {"b": [2], "d": [3]}, "c": 2, "e": "x"}),
+                         {"a": {"b": [1, 2], "d": [3]}, "c": 1, "e": "x"})
 
     def test_shares(self):
         self.assertEqual(self.r["supervisor_share"], {"sieve": 0.0, "pipe": 0.75})
@@ -188,13 +194,19 @@ class Showing(unittest.TestCase):
         self.assertEqual(self.p.returncode, 1, self.p.stderr)	# the wrong checksum
         lines = self.p.stdout.splitlines()
         sieve = next(line for line in lines if line.startswith("sieve"))
-        self.assertEqual(sieve.split(), ["sieve", "0%", "110", "ms", "±23%", "1.00", "±9%", "20.0", "5.00", "100h"])
+        self.assertEqual(sieve.split(), ["sieve", "0%", "110", "ms", "±23%", "1.00", "±9%", "20.0", "5.00", "100"])
         for text in ("WRONG CHECKSUM: pipe=100 on tcg", "not run: linux full: no VT-x", "command: linux tcg: qemu",
                      "fewer runs: linux bochs: 0, as the time was up",
                      f"{HYBRID} and tcg meet at 21%: {HYBRID} is faster below, tcg above",
                      "n/a: supervisor only (in)"):
             self.assertIn(text, lines)
         self.assertIn("5.00 s ±20%", self.p.stdout)
+
+    def test_several_files(self):
+        p = compare("--least", "--from", f"{TMP}/in.json", "--from", f"{TMP}/in.json", "--json", f"{TMP}/two.json")
+        self.assertIn("; the least, ±", p.stdout)
+        with open(f"{TMP}/two.json") as f:
+            self.assertEqual(json.load(f)["reckoned"]["rows"]["sieve"]["native"]["n"], 6)
 
     def test_json(self):
         with open(f"{TMP}/out.json") as f:

@@ -5,8 +5,8 @@
 #
 # Two parts, each a machine of its own. "linux" boots the kernel, whose /init does row after
 # row of the workloads program with a short sleep behind each; in that sleep hemi is asked
-# for its statistics (SIGUSR1), so that each row has its own. The first "row" is START, one
-# system call: what starting the program costs. "nano" is guests/nano64.elf, and natively
+# for its statistics (SIGUSR1), so that each row has its own. Before them, once to warm up, is
+# START, one system call: what starting the program costs. "nano" is guests/nano64.elf, and natively
 # bench/nano.
 
 import json
@@ -21,7 +21,7 @@ import time
 import machines
 
 NATIVE = "native"
-PARTS = ("linux", "nano")
+PARTS = ("nano", "linux")
 ENGINES = (NATIVE, "hybrid-ring3", "hybrid-kvm", "interp", "full", "tcg", "qkvm", "bochs")
 # How often each row is done: natively, by what runs user code directly, by QEMU's
 # translator, by hemi's interpreter, by Bochs. Rates are compared. What depends on how often
@@ -126,10 +126,10 @@ def difference(now, before):
 
 
 class Profile:
-    """Asks a running hemi for its statistics whenever the guest begins to sleep. The first row is START."""
+    """Asks a running hemi for its statistics whenever the guest begins to sleep. START is the second row."""
 
     def __init__(self, path):
-        self.path, self.rows, self.last, self.row = path, [], None, None
+        self.path, self.rows, self.last, self.row, self.warm = path, [], None, None, False
 
     def ask(self, process):
         try:
@@ -153,7 +153,9 @@ class Profile:
             return
         now = self.ask(process)
         if now and self.last and self.row:
-            self.rows.append((self.row if self.rows else START, difference(now, self.last)))
+            if self.warm:
+                self.rows.append((self.row if self.rows else START, difference(now, self.last)))
+            self.warm = True
         self.last, self.row = now, None
 
 
@@ -207,7 +209,8 @@ def patience(o, m):
 
 def linux_append(o, name):
     sleep = f"hemi.run=idle,{PAUSE}"
-    words = [machines.POOR, sleep, f"hemi.run=bench,{START_ROW}", sleep]
+    start = f"hemi.run=bench,{START_ROW}"
+    words = [machines.POOR, sleep, start, sleep, start, sleep]
     for row in o.rows:
         words += [f"hemi.run=bench,--begin,{row}={count_of(name, row, o.quick)}", sleep]
     if o.idle:
@@ -217,7 +220,7 @@ def linux_append(o, name):
 
 def linux_guest(o, m, samples):
     stats = f"{m.directory}/stats"
-    profile, idle = Profile(stats), Idle(len(o.rows) + 3)
+    profile, idle = Profile(stats), Idle(len(o.rows) + 4)
     hemi = isinstance(m, machines.Hemi)
 
     def each(process, line):

@@ -35,8 +35,8 @@ def number(v):
 
 def bars(title, ylabel, rows, engines, cells):
     """(script, data) of bars in clusters on a logarithmic axis; cells(row, engine) is
-    (median, least, greatest) or None."""
-    data = ["# row, then for each engine: median, least, greatest: " + ", ".join(engines)]
+    (figure, least, greatest) or None."""
+    data = ["# row, then for each engine: figure, least, greatest: " + ", ".join(engines)]
     for row in rows:
         line = [word(row)]
         for e in engines:
@@ -125,14 +125,14 @@ def share_plot(r, engines):
 def cells_of(rows):
     def cells(row, engine):
         s = rows.get(row, {}).get(engine)
-        return (s["median"], s["least"], s["greatest"]) if s else None
+        return (s["value"], s["least"], s["greatest"]) if s else None
     return cells
 
 
 def slowdown_cells(r):
     def cells(row, engine):
-        s, base = r["rows"][row].get(engine), r["rows"][row][NATIVE]["median"]
-        return tuple(s[k] / base for k in ("median", "least", "greatest")) if s else None
+        s, base = r["rows"][row].get(engine), r["rows"][row][NATIVE]["value"]
+        return tuple(s[k] / base for k in ("value", "least", "greatest")) if s else None
     return cells
 
 

@@ -3,29 +3,34 @@
 # reckon.py: what the samples of bench/compare mean: medians and their spread, slowdowns,
 # shares, break-even. Pure functions of numbers: no file, no clock, no engine.
 #
-# A guest's clock is believed where the host's mostly agrees with it. An engine's whose does not
-# (Bochs counts instructions) has all its times from the host's, between the lines that the
-# guest printed, and each cell says so.
+# The rows are timed by the host, between the lines that the guest prints: a Linux that
+# counts ticks loses some of them on a busy host, and Bochs counts instructions. clocks() says
+# how far the guest was out. The nanobenchmarks are too short for that: an engine's time-stamp
+# counter is believed where the host's clock mostly agrees with it, else each cell says so.
 
 import statistics
 
-NATIVE, BOOT, START = "native", "boot", "start"
-# The host's time has the printing in it, and the looking for it.
-CLOCK_SLACK, CLOCK_TOLERANCE = 0.1, 0.1
+NATIVE, START = "native", "start"
 NANO_TOLERANCE = 0.25
 TIMES = ("interpreter", "direct", "crossing", "shadow", "idle")
 
 
-def spread(values):
-    """{median, least, greatest, n}, or None."""
+def spread(values, least=False):
+    """{value, median, least, greatest, n}, or None; value is the figure that counts."""
     values = [v for v in values if v is not None]
     if not values:
         return None
-    return {"median": statistics.median(values), "least": min(values), "greatest": max(values), "n": len(values)}
+    out = {"median": statistics.median(values), "least": min(values), "greatest": max(values), "n": len(values)}
+    return {"value": out["least" if least else "median"], **out}
 
 
-def clock_agrees(s):
-    return s["host"] is None or abs(s["host"] - s["guest"]) <= CLOCK_SLACK + CLOCK_TOLERANCE * s["host"]
+def clocks(linux):
+    """{engine: the guest's time in the host's, median}."""
+    votes = {}
+    for row, engines in linux.items():
+        for engine, samples in engines.items():
+            votes.setdefault(engine, []).extend(s["guest"] / s["host"] for s in samples if s["guest"] and s["host"])
+    return {e: statistics.median(v) for e, v in votes.items() if v}
 
 
 def nano_clock_agrees(s):
@@ -42,38 +47,35 @@ def believed(rows, agrees):
     return {e for e, v in votes.items() if 2 * sum(v) > len(v)}
 
 
-def linux_rows(linux):
-    """{row: {engine: spread of seconds for one, with clock}}; boot is by the host's clock."""
-    out, right = {}, believed({r: by for r, by in linux.items() if r != BOOT}, clock_agrees)
+def linux_rows(linux, least=False):
+    """{row: {engine: spread of seconds for one}}."""
+    out = {}
     for row, engines in linux.items():
         for engine, samples in engines.items():
-            by_guest = engine in right and row != BOOT
-            got = spread([(s["guest"] if by_guest else s["host"]) / s["count"] for s in samples])
-            if got:
-                got["clock"] = "guest" if by_guest else "host"
-                out.setdefault(row, {})[engine] = got
+            seconds = [(s["host"] if s["host"] is not None else s["guest"]) / s["count"] for s in samples]
+            out.setdefault(row, {})[engine] = spread(seconds, least)
     return out
 
 
-def nano_rows(nano):
+def nano_rows(nano, least=False):
     """{row: {engine: spread of ns for one operation, with clock}}."""
     out, right = {}, believed(nano, nano_clock_agrees)
     for row, engines in nano.items():
         for engine, samples in engines.items():
             by_guest = engine in right
-            got = spread([s["ns"] if by_guest else s["host"] for s in samples])
+            got = spread([s["ns"] if by_guest else s["host"] for s in samples], least)
             got["clock"] = "guest" if by_guest else "host"
             out.setdefault(row, {})[engine] = got
     return out
 
 
 def slowdowns(rows):
-    """{row: {engine: median / native median}} of the rows that were done natively."""
+    """{row: {engine: figure / native figure}} of the rows that were done natively."""
     out = {}
     for row, engines in rows.items():
         base = engines.get(NATIVE)
-        if base and base["median"] > 0:
-            out[row] = {e: s["median"] / base["median"] for e, s in engines.items() if e != NATIVE}
+        if base and base["value"] > 0:
+            out[row] = {e: s["value"] / base["value"] for e, s in engines.items() if e != NATIVE}
     return out
 
 
@@ -110,7 +112,7 @@ def profiles(profile):
     """{engine: {row: the statistics of one run of it, without the start of the program}}."""
     out = {}
     for engine, rows in profile.items():
-        start = mean(rows[START]) if rows.get(START) else {}
+        start = min(rows[START], key=lambda s: s["seconds"]["total"] - s["seconds"]["idle"]) if rows.get(START) else {}
         out[engine] = {row: less(mean(s), start) for row, s in rows.items() if row != START}
     return out
 
@@ -137,6 +139,8 @@ def time_shares(summed):
             if busy <= 0:
                 continue
             parts = {k: max(0, t.get(k, 0)) / busy for k in TIMES if k != "idle"}
+            over = max(1, sum(parts.values()))	# what was subtracted is not exact
+            parts = {k: v / over for k, v in parts.items()}
             parts["monitor"] = max(0, 1 - sum(parts.values()))
             out.setdefault(engine, {})[row] = parts
     return out
@@ -208,9 +212,17 @@ def wrong_sums(sums):
                    if checksum != right.get((row, count), known[row, count])})
 
 
-def reckon(samples):
-    """All of it, from the "samples" of the JSON."""
-    rows = linux_rows(samples["linux"])
+def joined(one, other):
+    """Samples of two runs as those of one: lists one behind the other."""
+    if isinstance(one, dict):
+        return {k: joined(one[k], other[k]) if k in one and k in other else one.get(k, other.get(k))
+                for k in [*one, *(k for k in other if k not in one)]}
+    return one + other if isinstance(one, list) else one
+
+
+def reckon(samples, least=False):
+    """All of it, from the "samples" of the JSON; by medians, or by the least."""
+    rows = linux_rows(samples["linux"], least)
     slow = slowdowns(rows)
     summed = profiles(samples["profile"])
     shares = supervisor_shares(summed)
@@ -224,7 +236,7 @@ def reckon(samples):
         for peer in ("tcg", "interp"):
             if peer in fits:
                 even.setdefault(hybrid, {})[peer] = break_even(fits[hybrid], fits[peer])
-    return {"rows": rows, "slowdown": slow, "nano": nano_rows(samples["nano"]), "na": samples["na"],
-            "idle": {e: spread(v) for e, v in samples["idle"].items()},
+    return {"rows": rows, "slowdown": slow, "nano": nano_rows(samples["nano"], least), "na": samples["na"],
+            "least": least, "clocks": clocks(samples["linux"]), "idle": {e: spread(v) for e, v in samples["idle"].items()},
             "supervisor_share": shares, "time": time_shares(summed), "crossings": crossings(summed, counts),
             "refused": refusals(summed), "fit": fits, "break_even": even, "wrong": [list(w) for w in wrong_sums(samples["sums"])]}

@@ -23,8 +23,8 @@ def duration(seconds):
 
 
 def deviation(s):
-    """Half of the range, in the median; nothing of a single run."""
-    if s["n"] < 2 or not s["median"]:
+    """Half of the range, in the figure; nothing of a single run."""
+    if s["n"] < 2 or not s["value"]:
         return ""
     return f" ±{50 * (s['greatest'] - s['least']) / s['median']:.0f}%"
 
@@ -53,14 +53,14 @@ def rows_table(d, r):
     for row in [*(x for x in rows if x != "boot")]:
         by = rows[row]
         line = [row, f"{100 * shares[row]:.0f}%" if row in shares else "-",
-                duration(by[NATIVE]["median"]) + deviation(by[NATIVE]) if NATIVE in by else "-"]
+                duration(by[NATIVE]["value"]) + deviation(by[NATIVE]) if NATIVE in by else "-"]
         for e in guests:
             if e not in by:
                 line.append("-")
             elif row in slow:
-                line.append(figure(slow[row][e]) + deviation(by[e]) + mark(by[e]))
+                line.append(figure(slow[row][e]) + deviation(by[e]))
             else:
-                line.append(duration(by[e]["median"]) + deviation(by[e]) + mark(by[e]))
+                line.append(duration(by[e]["value"]) + deviation(by[e]))
         lines.append(line)
     if "boot" in rows:
         boot = rows["boot"]
@@ -79,7 +79,7 @@ def nano_table(d, r):
         cells = []
         for e in engines:
             if e in by:
-                cells.append(figure(by[e]["median"]) + deviation(by[e]) + mark(by[e]))
+                cells.append(figure(by[e]["value"]) + deviation(by[e]) + mark(by[e]))
             else:
                 cells.append("n/a" if e == NATIVE and row in r["na"] else "-")
         lines.append([row, *cells])
@@ -130,12 +130,13 @@ def report(d):
            f"{d['options']['memory']} MiB; {d['options']['runs']} rounds in {d['seconds']:.0f} s")
     if r["rows"]:
         yield ""
-        yield ("Slowdown against native (of boot seconds to /init, of idle the share of a core); medians, ± half of "
-               "the range; h: by the host's clock")
+        yield (f"Slowdown against native (of boot seconds to /init, of idle the share of a core); "
+               f"{'the least' if r['least'] else 'medians'}, ± half of the range")
         yield from rows_table(d, r)
+        yield "what the guest's Linux took for a second: " + ", ".join(f"{e} {figure(v)}" for e, v in r["clocks"].items())
     if r["nano"]:
         yield ""
-        yield "Nanobenchmarks, ns for one"
+        yield "Nanobenchmarks, ns for one; h: by the host's clock, as the guest's does not agree with it"
         yield from nano_table(d, r)
         for why in dict.fromkeys(r["na"].values()):
             yield f"n/a: {why} ({', '.join(k for k, v in r['na'].items() if v == why)})"
