@@ -21,6 +21,8 @@
 
 #include "cli/command.h"
 #include "cli/console.h"
+#include "cli/control_socket.h"
+#include "cli/monitor.h"
 #include "cli/terminal.h"
 #include "dev/chardev.h"
 
@@ -29,11 +31,16 @@
 #define WAKE_STOP	1	/* what WAKE is told; quitting may be said more than once */
 #define WAKE_QUIT	0x10000
 #define RETRY_MS	10	/* while the guest does not take its input */
+#define HELD		65536	/* so much may be typed before the escape key goes unheard */
+#define READ_SIZE	256
 
-enum source { WAKE, SIGNALS, TIMER, INPUT, SOURCES };
+enum source { WAKE, SIGNALS, TIMER, INPUT, MONITOR, SOURCES };
 
 struct console {
 	struct machine *m;
+	struct control *control;
+	struct monitor *monitor;	/* NULL: it was never asked for */
+	bool monitoring;		/* what is typed is for the monitor */
 	pthread_t thread;
 	struct pollfd fds[SOURCES];
 	bool terminal;		/* input is one, in our hands: raw, with the escape key */
@@ -41,7 +48,7 @@ struct console {
 	bool escaped;
 	bool ending;		/* a request to end was made */
 	int status;		/* if it goes unheard */
-	uint8_t held[256];	/* read, not yet taken by the guest */
+	uint8_t held[HELD];	/* read, not yet taken by the guest */
 	size_t nheld;
 };
 
@@ -80,6 +87,7 @@ static _Noreturn void give_up(const struct console *c)
 	static const char line[] = "hemi: the machine did not stop in time; giving up\n";
 
 	terminal_restore();
+	control_socket_abandon();
 	if (write(STDERR_FILENO, line, sizeof(line) - 1) < 0)
 		_exit(c->status);
 	_exit(c->status);
@@ -116,17 +124,40 @@ static void escape_quit(struct console *c)
 	console_end(c, ATT_QUIT, 0, EXIT_OK);
 }
 
-static void escape_send(struct console *c)
-{
-	c->held[c->nheld++] = ESCAPE;
-}
-
 static void escape_help(struct console *c);
 
-static void escape_reserved(struct console *c)
+/* The prompt is where people look: that may be standard error. */
+static int monitor_out(void)
 {
-	(void)c;
-	fputs("\nhemi: there is no monitor in this version\n", stderr);
+	return isatty(STDOUT_FILENO) ? STDOUT_FILENO : STDERR_FILENO;
+}
+
+static void escape_monitor(struct console *c)
+{
+	if (!c->monitor) {
+		c->monitor = monitor_create(c->control, monitor_out());
+		if (!c->monitor)
+			return;
+		c->fds[MONITOR] = (struct pollfd){ monitor_fd(c->monitor), POLLIN, 0 };
+	}
+	c->monitoring = !c->monitoring;
+	if (c->monitoring)
+		monitor_enter(c->monitor);
+	else
+		monitor_leave(c->monitor);
+}
+
+static void take_plain(struct console *c, uint8_t byte)
+{
+	if (!c->monitoring)
+		c->held[c->nheld++] = byte;
+	else if (!monitor_input(c->monitor, &byte, 1))
+		escape_monitor(c);
+}
+
+static void escape_send(struct console *c)
+{
+	take_plain(c, ESCAPE);
 }
 
 static const struct escape {
@@ -136,7 +167,7 @@ static const struct escape {
 } escapes[] = {
 	{ 'x', "x", "quit", escape_quit },
 	{ 'h', "h", "this help", escape_help },
-	{ 'c', "c", "the monitor (reserved)", escape_reserved },
+	{ 'c', "c", "the monitor, and back to the guest", escape_monitor },
 	{ 'a', "a", "send Ctrl-A to the guest", escape_send },
 	{ ESCAPE, "Ctrl-A", "the same", escape_send },
 };
@@ -154,7 +185,7 @@ static void take_byte(struct console *c, uint8_t byte)
 	if (!c->escaped) {
 		c->escaped = c->terminal && byte == ESCAPE;
 		if (!c->escaped)
-			c->held[c->nheld++] = byte;
+			take_plain(c, byte);
 		return;
 	}
 	c->escaped = false;
@@ -173,8 +204,9 @@ static void input_feed(struct console *c)
 
 static void input_read(struct console *c)
 {
-	uint8_t buf[sizeof(c->held)];
-	ssize_t n = read(c->fds[INPUT].fd, buf, sizeof(buf));
+	size_t room = HELD - c->nheld;
+	uint8_t buf[READ_SIZE];
+	ssize_t n = read(c->fds[INPUT].fd, buf, room < READ_SIZE ? room : READ_SIZE);
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
@@ -243,7 +275,7 @@ static void *console_loop(void *arg)
 
 	pthread_setname_np(pthread_self(), "hemi-console");
 	for (;;) {
-		c->fds[INPUT].events = c->nheld ? 0 : POLLIN;
+		c->fds[INPUT].events = c->nheld == HELD ? 0 : POLLIN;
 		if (poll(c->fds, SOURCES, c->nheld ? RETRY_MS : -1) < 0) {
 			bug_on(errno != EINTR);
 			continue;
@@ -254,9 +286,11 @@ static void *console_loop(void *arg)
 			signal_read(c);
 		if (c->fds[TIMER].revents)
 			timer_read(c);
+		if (c->fds[MONITOR].revents)
+			monitor_progress(c->monitor);
 		if (c->nheld)
 			input_feed(c);
-		else if (c->fds[INPUT].revents)
+		if (c->nheld < HELD && c->fds[INPUT].revents)
 			input_read(c);
 	}
 }
@@ -265,7 +299,8 @@ static void *console_loop(void *arg)
 
 static void console_free(struct console *c)
 {
-	/* INPUT is borrowed. */
+	/* INPUT is borrowed, MONITOR is the monitor's. */
+	monitor_destroy(c->monitor);
 	for (enum source s = WAKE; s <= TIMER; s++)
 		if (c->fds[s].fd >= 0)
 			close(c->fds[s].fd);
@@ -290,7 +325,7 @@ static int console_open(struct console *c, const struct config *cfg)
 	return 0;
 }
 
-int console_start(struct console **out, struct machine *m)
+int console_start(struct console **out, struct machine *m, struct control *control)
 {
 	struct console *c = calloc(1, sizeof(*c));
 	int err;
@@ -300,11 +335,16 @@ int console_start(struct console **out, struct machine *m)
 	for (enum source s = WAKE; s < SOURCES; s++)
 		c->fds[s].fd = -1;
 	c->m = m;
+	c->control = control;
+	control_set_console(control, c);
 	err = console_open(c, m->config);
 	if (!err) {
 		terminal_take(c);
 		if (c->terminal)
 			fputs("hemi: Ctrl-A x quits, Ctrl-A h tells more\n", stderr);
+		if (m->stopped)
+			fprintf(stderr, "hemi: the machine is stopped%s\n", c->terminal ?
+				"; Ctrl-A c and the command cont start it" : "");
 		err = -pthread_create(&c->thread, NULL, console_loop, c);
 	}
 	if (err) {

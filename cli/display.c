@@ -13,6 +13,7 @@
 struct display {
 	struct machine *m;
 	struct console *console;
+	struct control *control;
 	const struct display_kind_ops *ops;
 	void *kind;
 	struct view *view;
@@ -27,6 +28,11 @@ struct display {
 struct machine *display_machine(struct display *d)
 {
 	return d->m;
+}
+
+struct control *display_control(struct display *d)
+{
+	return d->control;
 }
 
 void display_quit(struct display *d)
@@ -103,7 +109,7 @@ static void display_free(struct display *d)
 }
 
 int display_start(struct display **out, struct machine *m, struct console *c,
-		  char why[static WHY_SIZE])
+		  struct control *control, char why[static WHY_SIZE])
 {
 	enum display_kind kind = m->config->display;
 	const struct display_kind_ops *ops = kind < ARRAY_LEN(kinds) ? kinds[kind] : NULL;
@@ -118,6 +124,7 @@ int display_start(struct display **out, struct machine *m, struct console *c,
 		return load_fail(why, -ENOMEM, "display: %s", strerror(ENOMEM));
 	d->m = m;
 	d->console = c;
+	d->control = control;
 	d->ops = ops;
 	err = view_create(&d->view, m, ops->pixels);
 	if (err)

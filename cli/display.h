@@ -11,7 +11,7 @@ struct display;
 
 /* As m->config->display says; *out is NULL for none. 0, or -errno with a line in why. */
 int display_start(struct display **out, struct machine *m, struct console *c,
-		  char why[static WHY_SIZE]);
+		  struct control *control, char why[static WHY_SIZE]);
 /* Ends the thread; a terminal is as it was. */
 void display_stop(struct display *d);
 
@@ -31,6 +31,7 @@ struct display_kind_ops {
 extern const struct display_kind_ops display_terminal, display_vnc;
 
 struct machine *display_machine(struct display *d);
+struct control *display_control(struct display *d);
 /* The user wants the run to end. */
 void display_quit(struct display *d);
 /* Keys go to the machine in order, as soon as it takes them; false: too many wait. */

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "cli/display.h"
+#include "cli/monitor.h"
 #include "cli/terminal.h"
 #include "dev/input.h"
 
@@ -27,6 +28,9 @@ struct term {
 	struct display *d;
 	SCREEN *screen;
 	bool escaped;
+	struct monitor *monitor;	/* NULL: it was never asked for */
+	bool redraw;
+	bool monitoring;		/* its prompt is in the terminal, not the guest's screen */
 	const char *note;		/* on the last line, for a while */
 	unsigned note_ticks;
 	int real_stderr, held_stderr;	/* what is said meanwhile comes afterwards */
@@ -172,6 +176,60 @@ static void note(struct term *t, const char *text)
 	t->note_ticks = NOTE_TICKS;
 }
 
+/* ncurses steps aside: the terminal is as terminal_raw() left it, and shows what was on it before. */
+static void monitor_toggle(struct term *t)
+{
+	if (!t->monitor)
+		t->monitor = monitor_create(display_control(t->d), STDOUT_FILENO);
+	if (!t->monitor)
+		return;
+	t->monitoring = !t->monitoring;
+	if (t->monitoring) {
+		endwin();
+		monitor_enter(t->monitor);
+	} else {
+		monitor_leave(t->monitor);
+		clearok(stdscr, TRUE);
+		t->redraw = true;
+	}
+}
+
+static void monitor_byte(struct term *t, uint8_t byte)
+{
+	bool escape = t->escaped;
+
+	t->escaped = !escape && byte == ESCAPE;
+	if (t->escaped)
+		return;
+	if (!escape || byte == ESCAPE || byte == 'a') {
+		byte = escape ? ESCAPE : byte;
+		if (!monitor_input(t->monitor, &byte, 1))
+			monitor_toggle(t);
+	} else if (byte == 'c') {
+		monitor_toggle(t);
+	} else if (byte == 'x') {
+		display_quit(t->d);
+	}
+}
+
+/* Byte by byte: what follows Ctrl-A c is ncurses' again. */
+static void monitor_step(struct term *t)
+{
+	struct pollfd p[2] = { { .fd = STDIN_FILENO, .events = POLLIN },
+			       { .fd = monitor_fd(t->monitor), .events = POLLIN } };
+	uint8_t byte;
+
+	if (poll(p, 2, DISPLAY_TICK_MS) <= 0)
+		return;
+	if (p[1].revents)
+		monitor_progress(t->monitor);
+	p[0].revents &= POLLIN;
+	while (t->monitoring && p[0].revents && read(STDIN_FILENO, &byte, 1) == 1) {
+		monitor_byte(t, byte);
+		poll(p, 1, 0);
+	}
+}
+
 static void after_escape(struct term *t, wint_t c)
 {
 	switch (c) {
@@ -180,6 +238,9 @@ static void after_escape(struct term *t, wint_t c)
 		break;
 	case 'a': case ESCAPE:
 		tap(t, input_typing('a'), PC_CTRL);
+		break;
+	case 'c':
+		monitor_toggle(t);
 		break;
 	case 'd':
 		display_key(t->d, PC_CTRL, true);
@@ -195,7 +256,7 @@ static void after_escape(struct term *t, wint_t c)
 		clearok(stdscr, TRUE);
 		break;
 	default:
-		note(t, "Ctrl-A x quits, a sends Ctrl-A, d sends Ctrl-Alt-Del, 1-9 send Alt-F1 to Alt-F9, "
+		note(t, "Ctrl-A x quits, c monitor, a sends Ctrl-A, d Ctrl-Alt-Del, 1-9 Alt-F1 to Alt-F9, "
 			"r draws anew");
 	}
 }
@@ -231,6 +292,12 @@ static void term_step(void *kind, const struct screen *s, bool fresh)
 	wint_t c;
 	int got;
 
+	if (t->monitoring) {
+		monitor_step(t);
+		return;
+	}
+	fresh = fresh || t->redraw;
+	t->redraw = false;
 	if (t->note && !--t->note_ticks) {
 		t->note = NULL;
 		fresh = true;
@@ -240,7 +307,7 @@ static void term_step(void *kind, const struct screen *s, bool fresh)
 	if (display_full(t->d))
 		p.fd = -1;
 	poll(&p, 1, DISPLAY_TICK_MS);
-	while (!display_full(t->d) && (got = get_wch(&c)) != ERR) {
+	while (!display_full(t->d) && !t->monitoring && (got = get_wch(&c)) != ERR) {
 		if (got == OK)
 			take_char(t, c);
 		else if (c == KEY_RESIZE)
@@ -293,6 +360,7 @@ static void term_close(void *kind)
 		terminal_restore();
 	}
 	release_stderr(t);
+	monitor_destroy(t->monitor);
 	free(t);
 }
 
@@ -326,7 +394,9 @@ static int term_open(struct display *d, void **kind, char why[static WHY_SIZE])
 	set_escdelay(25);
 	make_pairs();
 	hold_stderr(t);
-	note(t, "hemi: Ctrl-A x quits, Ctrl-A h tells more");
+	note(t, display_machine(d)->config->paused ?
+	     "hemi: the machine is stopped; Ctrl-A c and the command cont start it" :
+	     "hemi: Ctrl-A x quits, Ctrl-A h tells more");
 	*kind = t;
 	return 0;
 }

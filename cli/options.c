@@ -30,6 +30,8 @@ static const char examples[] =
 	"  The same on a screen: in this terminal (Ctrl-A x quits), or for a VNC viewer:\n"
 	"    hemi run --disk disk.img,snapshot --display terminal\n"
 	"    hemi run --disk disk.img,snapshot --display vnc\n\n"
+	"  A machine that programs control, as they would QEMU (in the terminal: Ctrl-A c):\n"
+	"    hemi run --disk disk.img,snapshot --control hemi.sock\n\n"
 	"  What a kernel's text console says after ten seconds:\n"
 	"    hemi run --kernel vmlinuz --timeout 10 --screenshot screen.txt\n\n"
 	"EXIT STATUS\n"
@@ -283,8 +285,14 @@ static int options_convert(struct options *o)
 		r = options_drives(o);
 	if (r == OPTIONS_RUN)
 		r = options_display(o);
+	if (r == OPTIONS_RUN)
+		r = options_net(o);
+	if (r == OPTIONS_RUN)
+		r = options_control(o);
 	if (r == OPTIONS_RUN && c->cpu_model)
 		r = check_cpu(c->cpu_model);
+	if (r == OPTIONS_RUN)
+		r = options_apic(o);
 	c->engine = (enum engine)engine;
 	c->direct = (enum direct_kind)direct;
 	c->gate = (enum gate_policy)gate;
@@ -336,17 +344,23 @@ static GOptionContext *options_context(struct options *o)
 		{ "module", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &t->modules,
 		  "Multiboot module and its arguments; may be repeated", "'FILE [ARG...]'" },
 		{ "disk", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &t->disks,
-		  "raw image of an IDE disk; up to four times", "FILE[,readonly][,snapshot]" },
+		  "image of a disk, IDE or virtio (format: raw, auto, qcow2, vmdk, vdi, vhd, vhdx); up to four times",
+		  "FILE[,format=NAME][,if=ide|virtio][,readonly][,snapshot]" },
 		{ "cdrom", 0, 0, G_OPTION_ARG_FILENAME, &t->cdrom,
-		  "image of a CD or DVD, in an ATAPI drive", "FILE" },
+		  "image of a CD or DVD, in an ATAPI drive", "FILE[,format=NAME]" },
 		{ "floppy", 0, 0, G_OPTION_ARG_FILENAME, &t->floppy,
-		  "raw image of a 1.44 MB floppy disk", "FILE[,readonly][,snapshot]" },
+		  "image of a 1.44 MB floppy disk", "FILE[,format=NAME][,readonly][,snapshot]" },
 		{ "boot", 0, 0, G_OPTION_ARG_STRING, &t->boot,
 		  "what the BIOS boots from, in order: c disk, d CD, a floppy (default cda)", "ORDER" },
 		{ "bios", 0, 0, G_OPTION_ARG_FILENAME, &t->bios,
 		  "BIOS image, used without --kernel (default: SeaBIOS as packaged)", "FILE" },
 		{ "debugcon", 0, 0, G_OPTION_ARG_FILENAME, &t->debugcon,
 		  "the BIOS's debug port 0x402: stderr or file:NAME", "WHERE" },
+		{ "net", 0, 0, G_OPTION_ARG_STRING, &t->net,
+		  "network interface: none (default), or user: this host's network as seen by a program; "
+		  "with model=virtio-net-pci|ne2k_pci, hostfwd=tcp:[ADDR]:PORT-[ADDR]:PORT, restrict=on, "
+		  "mac=ADDR", "none|user[,...]" },
+		{ "nic", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &t->net, NULL, NULL },
 		{ "display", 0, 0, G_OPTION_ARG_STRING, &t->display,
 		  "where the screen is: none (default), terminal, or vnc (port 5900 of this host)",
 		  "none|terminal|vnc[=ADDR:PORT]" },
@@ -354,6 +368,12 @@ static GOptionContext *options_context(struct options *o)
 		  "file whose first line VNC viewers must know", "FILE" },
 		{ "screenshot", 0, 0, G_OPTION_ARG_FILENAME, &t->screenshot,
 		  "at the end: the screen as PNG, .ppm, or .txt (its characters)", "FILE" },
+		{ "control", 0, 0, G_OPTION_ARG_FILENAME, &t->control,
+		  "socket where programs control the machine in QMP's form", "SOCKET" },
+		{ "qmp", 0, 0, G_OPTION_ARG_FILENAME, &t->qmp,
+		  "the same, said as to QEMU: unix:PATH[,server=on][,wait=off]", "SOCKET" },
+		{ "paused", 'S', 0, G_OPTION_ARG_NONE, &o->flags.paused,
+		  "the machine starts stopped; cont lets it go (Ctrl-A c, or --control)", NULL },
 		{ "vga", 0, 0, G_OPTION_ARG_STRING, &t->vga,
 		  "display adapter: std (default) or none", "NAME" },
 		{ "vgabios", 0, 0, G_OPTION_ARG_FILENAME, &t->vgabios,
@@ -369,6 +389,8 @@ static GOptionContext *options_context(struct options *o)
 		  "when user code may go direct: always, adaptive (default) or never", "POLICY" },
 		{ "cpu", 0, 0, G_OPTION_ARG_STRING, &t->cpu,
 		  "CPU of the guest: MODEL[,+FEATURE|,-FEATURE]...; help: a list", "CPU" },
+		{ "apic", 0, 0, G_OPTION_ARG_STRING, &t->apic,
+		  "local APIC and I/O APIC (default: as the CPU has it; no with --kernel)", "YES|NO" },
 		{ "serial", 0, 0, G_OPTION_ARG_FILENAME, &t->serial,
 		  "first serial port: stdio (default), file:NAME, pty or none", "WHERE" },
 		{ "stats", 0, G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK,
@@ -458,8 +480,9 @@ void options_free(struct options *o)
 		o->text.kernel, o->text.initrd, o->text.append, o->text.memory, o->text.engine,
 		o->text.direct, o->text.gate, o->text.cpu, o->text.serial, o->text.stats_file,
 		o->text.clock, o->text.rtc, o->text.trace, o->text.kernel_unpack, o->text.bios,
-		o->text.debugcon, o->text.cdrom, o->text.floppy, o->text.boot, o->text.vga,
+		o->text.debugcon, o->text.cdrom, o->text.floppy, o->text.boot, o->text.net, o->text.vga,
 		o->text.vgabios, o->text.display, o->text.vnc_password, o->text.screenshot,
+		o->text.control, o->text.qmp,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)

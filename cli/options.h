@@ -11,11 +11,12 @@ struct options {
 	struct option_text {
 		char *kernel, *initrd, *append, *memory, *engine, *direct, *gate, *cpu, *serial;
 		char *stats_file, *clock, *rtc, *trace, *kernel_unpack;
-		char *bios, *debugcon, *cdrom, *floppy, *boot;
-		char *vga, *vgabios, *display, *vnc_password, *screenshot;
+		char *bios, *debugcon, *cdrom, *floppy, *boot, *net;
+		char *vga, *vgabios, *display, *vnc_password, *screenshot, *apic;
+		char *control, *qmp;
 		char **modules, **disks;
 	} text;
-	struct option_flags { int debug_exit, strict, no_reboot, state_hash, verbose; } flags;
+	struct option_flags { int debug_exit, strict, no_reboot, state_hash, verbose, paused; } flags;
 };
 
 /* Fills o from argv. OPTIONS_RUN: go on; otherwise the exit status: help was
@@ -31,6 +32,13 @@ int options_drives(struct options *o);
 
 /* Likewise of the display: options_display.c. After c->serial. */
 int options_display(struct options *o);
+
+/* And of the network: options_net.c. */
+int options_net(struct options *o);
+/* options_control.c. */
+int options_control(struct options *o);
+/* Likewise of the APIC: options_apic.c. After c->kernel and c->cpu_model. */
+int options_apic(struct options *o);
 
 /* "512M" in bytes; false if it is no size. */
 bool parse_size(const char *s, uint64_t *out);

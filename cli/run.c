@@ -13,9 +13,11 @@
 
 #include "cli/command.h"
 #include "cli/console.h"
+#include "cli/control_socket.h"
 #include "cli/display.h"
 #include "cli/firmware.h"
 #include "cli/load.h"
+#include "cli/network.h"
 #include "cli/options.h"
 #include "cli/screenshot.h"
 #include "cli/stats.h"
@@ -33,8 +35,11 @@ struct run {
 	struct machine machine;
 	bool made;		/* machine_create() succeeded */
 	struct vmm *vmm;
+	struct control *control;
+	struct control_socket *socket;
 	struct console *console;
 	struct display *display;
+	struct network *network;
 	char why[WHY_SIZE];
 };
 
@@ -77,6 +82,29 @@ static int stats_file_check(const struct config *cfg)
 
 /* --- Making ------------------------------------------------------------------------ */
 
+/* Who watches and controls the machine. */
+static int run_create_outside(struct run *r)
+{
+	struct machine *m = &r->machine;
+	int err = control_create(&r->control, m, r->vmm);
+
+	if (err)
+		return failed("control", err);
+	if (r->cfg->paused)
+		machine_stop(m);
+	err = console_start(&r->console, m, r->control);
+	if (err)
+		return failed("console", err);
+	if (r->cfg->control && control_socket_open(&r->socket, r->control, r->cfg->control, r->why))
+		return failed_why(r->why);
+	if (display_start(&r->display, m, r->console, r->control, r->why))
+		return failed_why(r->why);
+	err = network_start(r->network);
+	if (err)
+		return failed("network", err);
+	return EXIT_OK;
+}
+
 static int run_create(struct run *r)
 {
 	struct machine *m = &r->machine;
@@ -94,6 +122,8 @@ static int run_create(struct run *r)
 		return failed_why(r->why);
 	if (media_open(m, r->cfg, r->why))
 		return failed_why(r->why);
+	if (network_open(&r->network, m, r->why))
+		return failed_why(r->why);
 	if (chardev_open(&m->console, m, r->cfg->serial, r->why))
 		return failed_why(r->why);
 	if (strcmp(r->cfg->serial, "pty") == 0)
@@ -106,22 +136,21 @@ static int run_create(struct run *r)
 	err = machine_add_devices(m, device_table);
 	if (err)
 		return failed("devices", err);
-	err = console_start(&r->console, m);
-	if (err)
-		return failed("console", err);
-	if (display_start(&r->display, m, r->console, r->why))
-		return failed_why(r->why);
-	return EXIT_OK;
+	return run_create_outside(r);
 }
 
 static void run_destroy(struct run *r)
 {
 	display_stop(r->display);
+	control_socket_close(r->socket);
 	console_stop(r->console);
+	network_stop(r->network);
+	control_destroy(r->control);
 	if (r->vmm)
 		vmm_destroy(r->vmm);
 	if (r->made) {	/* the serial port writes what it has left */
 		machine_destroy(&r->machine);
+		network_close(r->network);
 		chardev_close(r->machine.console);
 		media_close(&r->machine);
 	}
@@ -192,6 +221,8 @@ static int run_loop(struct run *r, enum power *power)
 			fprintf(stderr, "hemi: kernel %s entered at %#llx\n", r->cfg->kernel,
 				(unsigned long long)m->cpu->rip);
 		*power = vmm_run(r->vmm);	/* takes a request first */
+		if (*power == POWER_RESET && !r->cfg->no_reboot)
+			control_was_reset(r->control);
 	} while (*power == POWER_RESET && !r->cfg->no_reboot);
 	return 0;
 }
@@ -260,8 +291,11 @@ static int run_machine(struct run *r)
 	chardev_flush(r->machine.console);
 	if (r->machine.look)
 		r->machine.look(r->machine.look_arg);
+	control_end(r->control, err ? POWER_HOST_FAILURE : power);
 	display_stop(r->display);
 	r->display = NULL;
+	control_socket_close(r->socket);
+	r->socket = NULL;
 	console_stop(r->console);
 	r->console = NULL;
 	if (err)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/screenshot.h"
-#include "dev/screen.h"
 
 #ifdef HAVE_PNG
 #include <png.h>
@@ -91,24 +92,63 @@ static int write_png(const struct screen *s, FILE *out)
 #endif
 }
 
-int screenshot_write(struct machine *m, const char *file)
+static const struct { enum picture picture; const char *name; } pictures[] = {
+	{ PICTURE_PNG, "png" }, { PICTURE_PPM, "ppm" }, { PICTURE_TEXT, "txt" },
+};
+
+int picture_named(const char *format)
+{
+	for (size_t i = 0; i < ARRAY_LEN(pictures); i++)
+		if (strcmp(pictures[i].name, format) == 0)
+			return (int)pictures[i].picture;
+	return -1;
+}
+
+enum picture picture_by_name(const char *file, enum picture otherwise)
 {
 	const char *end = strrchr(file, '.');
-	bool text = end && strcmp(end, ".txt") == 0, ppm = end && strcmp(end, ".ppm") == 0;
-	struct screen s = { 0 };
-	int err = screen_look(m, &s, !text);
-	FILE *out = err ? NULL : fopen(file, "wb");
+	int p = end ? picture_named(end + 1) : -1;
 
-	if (!err && !out)
-		err = -errno;
-	if (!err && text)
-		write_text(&s, out);
+	return p < 0 ? otherwise : (enum picture)p;
+}
+
+bool picture_built(enum picture p)
+{
+#ifdef HAVE_PNG
+	(void)p;
+	return true;
+#else
+	return p != PICTURE_PNG;
+#endif
+}
+
+int picture_write(const struct screen *s, enum picture p, const char *file, bool wait)
+{
+	int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | (wait ? 0 : O_NONBLOCK), 0666);
+	FILE *out = fd < 0 ? NULL : fdopen(fd, "wb");
+	int err = out ? 0 : -errno;
+
+	if (fd >= 0 && !out)
+		close(fd);
+	if (!err && p == PICTURE_TEXT)
+		write_text(s, out);
 	else if (!err)
-		err = ppm ? write_ppm(&s, out) : write_png(&s, out);
+		err = p == PICTURE_PPM ? write_ppm(s, out) : write_png(s, out);
 	if (out && ferror(out) && !err)
 		err = -EIO;
 	if (out && fclose(out) && !err)
 		err = -errno;
+	return err;
+}
+
+int screenshot_write(struct machine *m, const char *file)
+{
+	enum picture p = picture_by_name(file, PICTURE_PNG);
+	struct screen s = { 0 };
+	int err = screen_look(m, &s, p != PICTURE_TEXT);
+
+	if (!err)
+		err = picture_write(&s, p, file, true);
 	screen_free(&s);
 	return err;
 }

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
-#include <json-glib/json-glib.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -38,6 +37,9 @@ static const struct row {
 	ROW(COUNT, shadow, table_writes),
 	ROW(COUNT, shadow, code_writes),
 	ROW(COUNT, shadow, prefilled),
+	ROW(COUNT, shadow, prefill_sampled),
+	ROW(COUNT, shadow, sampled_used),
+	ROW(COUNT, shadow, sampled_wasted),
 	ROW(COUNT, shadow, unmapped),
 	ROW(COUNT, shadow, roots),
 	ROW(COUNT, shadow, moves),
@@ -177,12 +179,10 @@ static void rows_build(JsonBuilder *b, const struct stats *s)
 	}
 }
 
-static char *stats_json(const struct stats *s, gsize *len)
+JsonNode *stats_node(const struct stats *s)
 {
 	JsonBuilder *b = json_builder_new();
-	JsonGenerator *gen = json_generator_new();
 	JsonNode *root;
-	char *text;
 
 	json_builder_begin_object(b);
 	string_build(b, "engine", s->engine);
@@ -199,12 +199,21 @@ static char *stats_json(const struct stats *s, gsize *len)
 	json_builder_end_object(b);
 
 	root = json_builder_get_root(b);
+	g_object_unref(b);
+	return root;
+}
+
+static char *stats_json(const struct stats *s, gsize *len)
+{
+	JsonGenerator *gen = json_generator_new();
+	JsonNode *root = stats_node(s);
+	char *text;
+
 	json_generator_set_root(gen, root);
 	json_generator_set_pretty(gen, TRUE);
 	text = json_generator_to_data(gen, len);
 	json_node_free(root);
 	g_object_unref(gen);
-	g_object_unref(b);
 	return text;
 }
 

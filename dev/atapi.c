@@ -2,7 +2,7 @@
 /*
  * A CD-ROM drive: packet commands of MMC-3 and SPC-2 over the PACKET protocol
  * (ATA/ATAPI-6, 9.7). The medium is one data track of 2,048-byte blocks; it can be put
- * out and in again, but not exchanged. What goes to the drive beside commands is refused.
+ * out and in again, and be exchanged by the user (dev/drive.h). What goes to the drive beside commands is refused.
  *
  * Data comes in DRQ blocks of at most the byte count that the guest named, each with its
  * size in the LBA registers; in the count register is why the drive interrupts:
@@ -11,6 +11,7 @@
  */
 #include "dev/ide.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define BLOCK		2048u
@@ -23,6 +24,7 @@
 
 /* Sense: key, additional code, its qualifier. */
 #define NOT_READY_OPEN	0x02, 0x3a, 0x02
+#define NOT_READY_EMPTY	0x02, 0x3a, 0x01
 #define MEDIUM_ERROR	0x03, 0x11, 0x00
 #define BAD_OPCODE	0x05, 0x20, 0x00
 #define OUT_OF_RANGE	0x05, 0x21, 0x00
@@ -200,7 +202,7 @@ static void p_start_stop(struct ide_drive *d, const uint8_t *cdb)
 		return;
 	}
 	if (load && d->tray_open)
-		d->attention = true;
+		d->attention = d->disk;
 	d->tray_open = eject || (d->tray_open && !load);
 	packet_done(d);
 }
@@ -287,7 +289,7 @@ static void p_toc(struct ide_drive *d, const uint8_t *cdb)
 
 static unsigned profile_of(const struct ide_drive *d)
 {
-	if (d->tray_open)
+	if (d->tray_open || !d->disk)
 		return 0;
 	return disk_size(d->disk) > CD_MAX ? 0x10 : 0x08;	/* DVD-ROM, CD-ROM */
 }
@@ -333,8 +335,9 @@ static void p_event_status(struct ide_drive *d, const uint8_t *cdb)
 	if (cdb[4] & 0x10) {
 		b[1] = 6;
 		b[2] = 4;
-		b[4] = d->attention ? 2 : 0;	/* new medium */
-		b[5] = d->tray_open ? 1 : 2;	/* open, or a medium is in */
+		b[4] = d->attention ? 2 : d->wanted ? 1 : 0;	/* new medium, wish to eject */
+		b[5] = d->tray_open ? 1 : d->disk ? 2 : 0;	/* open, or a medium is in */
+		d->wanted = d->wanted && d->attention;
 	} else {
 		b[1] = 2;
 		b[2] = 0x80;		/* no event of a class asked for */
@@ -368,6 +371,11 @@ static void p_subchannel(struct ide_drive *d, const uint8_t *cdb)
 	reply(d, 4, get_be(cdb + 7, 2));
 }
 
+static uint8_t medium_type(const struct ide_drive *d)
+{
+	return d->tray_open ? 0x71 : d->disk ? 0x01 : 0x70;
+}
+
 /* Mode pages, each with its length behind its number: error recovery, capabilities. */
 static void p_mode_sense(struct ide_drive *d, const uint8_t *cdb)
 {
@@ -394,11 +402,11 @@ static void p_mode_sense(struct ide_drive *d, const uint8_t *cdb)
 	}
 	if (header == 8) {
 		put_be(b, n - 2, 2);
-		b[2] = d->tray_open ? 0x71 : 0x01;
+		b[2] = medium_type(d);
 		reply(d, n, get_be(cdb + 7, 2));
 	} else {
 		b[0] = (uint8_t)(n - 1);
-		b[1] = d->tray_open ? 0x71 : 0x01;
+		b[1] = medium_type(d);
 		reply(d, n, cdb[4]);
 	}
 }
@@ -437,6 +445,8 @@ void atapi_packet(struct ide_drive *d)
 			continue;
 		if (op->flags & NEEDS_MEDIUM && d->tray_open) {
 			packet_fail(d, NOT_READY_OPEN);
+		} else if (op->flags & NEEDS_MEDIUM && !d->disk) {
+			packet_fail(d, NOT_READY_EMPTY);
 		} else if (!(op->flags & ANY_TIME) && d->attention) {
 			d->attention = false;
 			packet_fail(d, MEDIUM_CHANGED);
@@ -455,4 +465,45 @@ void atapi_reset(struct ide_drive *d)
 
 	ide_signature(d);
 	d->device = device & DEV_SLAVE;
+}
+
+/* --- The user -------------------------------------------------------------------- */
+
+static bool drive_locked(void *self)
+{
+	return ((struct ide_drive *)self)->locked;
+}
+
+static bool drive_open(void *self)
+{
+	return ((struct ide_drive *)self)->tray_open;
+}
+
+static void drive_wanted(void *self)
+{
+	((struct ide_drive *)self)->wanted = true;
+}
+
+/* A drive that was emptied has its tray out; one that was loaded says so to the next command. What
+ * was being read fails. */
+static void drive_changed(void *self)
+{
+	struct ide_drive *d = self;
+
+	d->disk = *d->drive.disk;
+	if (d->phase != PH_NONE && d->phase != PH_PACKET)
+		packet_fail(d, MEDIUM_ERROR);
+	d->at = d->left = 0;
+	d->tray_open = !d->disk;
+	d->attention = d->disk;
+	d->wanted = false;
+}
+
+void atapi_add_drive(struct ide_drive *d, struct machine *m, unsigned slot)
+{
+	d->drive = (struct drive){ .alias = "cdrom", .cd = true, .disk = &m->disks[slot],
+		.locked = drive_locked, .open = drive_open, .wanted = drive_wanted,
+		.changed = drive_changed, .self = d };
+	snprintf(d->drive.name, sizeof(d->drive.name), "ide%u-cd%u", slot / 2, slot % 2);
+	drive_add(m, &d->drive);
 }

@@ -10,12 +10,13 @@
  *	3f4 MSR: 7 ready | 6 to the processor | 4 busy; written: data rate and reset
  *	3f5 FIFO | 3f7 DIR: 7 disk changed; written: data rate
  */
-#include "dev/disk.h"
+#include "dev/drive.h"
 #include "dev/isa_dma.h"
 #include "dev/table.h"
 #include "machine/snapshot.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define FDC_VERSION	1
@@ -48,6 +49,8 @@
 
 struct fdc {
 	struct machine *m;
+	struct drive drives[MACHINE_FLOPPIES];
+	bool there[MACHINE_FLOPPIES];
 	uint8_t dor, rate, track[4];
 	bool changed[4];
 	uint8_t in[9], nin, want;	/* the command so far; its length */
@@ -59,6 +62,12 @@ struct fdc {
 	bool irq;
 };
 
+static bool drive_there(const struct fdc *f, unsigned drive)
+{
+	return drive < MACHINE_FLOPPIES && f->there[drive];
+}
+
+/* NULL: no drive, or no disk in it. */
 static struct disk *fdc_disk(const struct fdc *f, unsigned drive)
 {
 	return drive < MACHINE_FLOPPIES ? f->m->floppies[drive] : NULL;
@@ -217,10 +226,10 @@ static void c_read_id(struct fdc *f)
 
 static void seek(struct fdc *f, unsigned drive, uint8_t track, uint8_t head)
 {
-	bool there = fdc_disk(f, drive);
+	bool there = drive_there(f, drive);
 
 	f->track[drive] = there && track < TRACKS ? track : f->track[drive];
-	f->changed[drive] &= !there;	/* a step with a disk in the drive */
+	f->changed[drive] &= !fdc_disk(f, drive);	/* a step with a disk in the drive */
 	seek_end(f, drive, ST0_SEEK_END | (there ? head : ST0_ABNORMAL | ST0_EQUIPMENT));
 }
 
@@ -424,27 +433,67 @@ static void fdc_out(void *dev, uint16_t port, uint32_t val, unsigned size)
 	}
 }
 
+/* Nothing holds a floppy disk fast, and nobody is told of a wish. */
+static bool drive_never(void *self)
+{
+	(void)self;
+	return false;
+}
+
+static void drive_wanted(void *self)
+{
+	(void)self;
+}
+
+static void drive_changed(void *self)
+{
+	struct fdc *f = self;
+
+	for (unsigned i = 0; i < MACHINE_FLOPPIES; i++)
+		f->changed[i] = true;
+}
+
 static int fdc_init(void *dev, struct machine *m)
 {
 	struct fdc *f = dev;
+	bool any = false;
 
 	f->m = m;
 	for (unsigned i = 0; i < MACHINE_FLOPPIES; i++) {
-		if (!m->floppies[i])
+		struct drive *d = &f->drives[i];
+
+		f->there[i] = m->floppies[i];
+		if (!f->there[i])
 			continue;
+		*d = (struct drive){ .alias = i ? NULL : "floppy", .disk = &m->floppies[i],
+			.locked = drive_never, .open = drive_never, .wanted = drive_wanted,
+			.changed = drive_changed, .self = f };
+		snprintf(d->name, sizeof(d->name), "floppy%u", i);
+		drive_add(m, d);
+		any = true;
+	}
+	if (any) {
 		bus_claim(m->bus, 0x3f0, 6, 1, &fdc_device, f);
 		bus_claim(m->bus, 0x3f7, 1, 1, &fdc_device, f);
-		break;
 	}
 	return 0;
 }
 
-static void fdc_reset(void *dev)
+static void fdc_fini(void *dev)
 {
 	struct fdc *f = dev;
-	struct machine *m = f->m;
 
-	*f = (struct fdc){ .m = m, .rate = 2, .changed = { true, true, true, true } };
+	for (unsigned i = 0; i < MACHINE_FLOPPIES; i++)
+		drive_remove(f->m, &f->drives[i]);
+}
+
+static void fdc_reset(void *dev)
+{
+	struct fdc *f = dev, old = *f;
+
+	*f = (struct fdc){ .m = old.m, .rate = 2, .changed = { true, true, true, true } };
+	memcpy(f->drives, old.drives, sizeof(f->drives));
+	memcpy(f->there, old.there, sizeof(f->there));
 	fdc_line(f, false);
 }
 
@@ -494,5 +543,5 @@ static int fdc_restore(void *dev, struct state *s)
 const struct device_ops fdc_device = {
 	.name = "fdc", .state_size = sizeof(struct fdc),
 	.init = fdc_init, .reset = fdc_reset, .in = fdc_in, .out = fdc_out,
-	.save = fdc_save, .restore = fdc_restore,
+	.save = fdc_save, .restore = fdc_restore, .fini = fdc_fini,
 };

@@ -106,7 +106,7 @@ void ide_signature(struct ide_drive *d)
 	d->lba[2][0] = d->cd ? 0xeb : 0;
 	d->device = 0;
 	d->error = 1;
-	d->status = !d->disk || d->cd ? 0 : ST_DRDY | ST_DSC;
+	d->status = !d->there || d->cd ? 0 : ST_DRDY | ST_DSC;
 	d->phase = PH_NONE;
 	d->irq = false;
 }
@@ -123,7 +123,7 @@ void ide_string(uint8_t *to, const char *text, unsigned size, bool swapped)
 
 static bool in_phase(const struct ide_drive *d, bool write)
 {
-	if (!d->disk || !(d->status & ST_DRQ))
+	if (!d->there || !(d->status & ST_DRQ))
 		return false;
 	return write ? d->phase == PH_PIO_OUT || d->phase == PH_PACKET : d->phase == PH_PIO_IN;
 }
@@ -175,9 +175,9 @@ static uint8_t reg_read(struct ide_channel *c, enum reg reg)
 	unsigned hob = c->control & DC_HOB ? 1 : 0;
 
 	/* A master alone answers for its slave, but is not ready as such (9.16.1). */
-	if (!d->disk && reg != R_STATUS)
+	if (!d->there && reg != R_STATUS)
 		d = &c->drives[0];
-	if (!d->disk)
+	if (!d->there)
 		return 0;
 	switch (reg) {
 	case R_ERROR: return d->error;
@@ -193,14 +193,14 @@ static void command_write(struct ide_channel *c, uint8_t val)
 {
 	struct ide_drive *d = &c->drives[c->selected];
 
-	if (val == 0x90 && (c->drives[0].disk || c->drives[1].disk)) {
+	if (val == 0x90 && (c->drives[0].there || c->drives[1].there)) {
 		for (unsigned i = 0; i < 2; i++)
 			ide_signature(&c->drives[i]);
 		c->selected = 0;
 		ide_raise(&c->drives[0]);
 		return;
 	}
-	if (!d->disk)
+	if (!d->there)
 		return;
 	d->irq = false;
 	channel_line(c);
@@ -241,7 +241,7 @@ static void reg_write(struct ide_channel *c, enum reg reg, uint8_t val)
 static void drive_reset(struct ide_drive *d)
 {
 	d->multiple = 0;
-	d->tray_open = d->locked = d->attention = false;
+	d->tray_open = d->locked = d->attention = d->wanted = false;
 	memset(d->sense, 0, sizeof(d->sense));
 	ide_signature(d);
 }
@@ -347,8 +347,12 @@ static void ide_fini(void *dev)
 {
 	struct ide *ide = dev;
 
-	for (unsigned i = 0; i < 4; i++)
-		free(ide->channels[i / 2].drives[i % 2].buffer);
+	for (unsigned i = 0; i < 4; i++) {
+		struct ide_drive *d = &ide->channels[i / 2].drives[i % 2];
+
+		drive_remove(ide->pci.m, &d->drive);
+		free(d->buffer);
+	}
 	pci_remove(&ide->pci);
 }
 
@@ -363,9 +367,12 @@ static int drives_init(struct ide *ide, struct machine *m)
 		d->channel = c;
 		d->disk = m->disks[i];
 		d->cd = m->disk_is_cd[i];
+		d->there = d->disk || d->cd;
 		d->buffer = calloc(1, BUFFER);
 		if (!d->buffer)
 			return -ENOMEM;
+		if (d->cd)
+			atapi_add_drive(d, m, i);
 	}
 	return 0;
 }
@@ -410,7 +417,7 @@ static void ide_reset(void *dev)
 		drive_reset(d);
 		d->dma_mode = 0;
 		memset(d->buffer, 0, BUFFER);
-		if (d->disk)
+		if (d->there)
 			d->heads = 16, d->sectors = 63;
 		ide_dma_reset(c);
 		c->selected = c->control = 0;
@@ -470,10 +477,12 @@ static void drive_restore(struct ide_drive *d, struct state *s)
 	d->pos = (uint32_t)state_get_u64(s);
 	d->end = (uint32_t)state_get_u64(s);
 	d->filled = (uint32_t)state_get_u64(s);
-	if (!transfer_valid(d) || d->multiple > 128 || (d->disk && (!d->heads || !d->sectors))) {
+	if (!transfer_valid(d) || d->multiple > 128 || (d->there && (!d->heads || !d->sectors))) {
 		s->bad = true;
 		d->phase = PH_NONE;
 		d->multiple = 0;
+		d->pos = d->end = d->filled = 0;
+		d->at = d->left = 0;
 		return;
 	}
 	state_get(s, d->buffer, d->filled);

@@ -12,6 +12,7 @@
 #define DEV_IDE_H
 
 #include "dev/disk.h"
+#include "dev/drive.h"
 #include "dev/pci.h"
 
 #define SECTOR		512u
@@ -49,8 +50,8 @@ struct ide_channel;
 
 struct ide_drive {
 	struct ide_channel *channel;
-	struct disk *disk;		/* NULL: there is no drive */
-	bool cd;
+	struct disk *disk;		/* NULL: there is no drive, or no medium in it */
+	bool there, cd;
 	/* The registers. [1] is what was there before, for 48-bit commands. */
 	uint8_t feature[2], count[2], lba[3][2], device, status, error;
 	bool irq;			/* INTRQ */
@@ -70,6 +71,8 @@ struct ide_drive {
 	/* A CD drive. */
 	uint8_t sense[3];		/* key, ASC, ASCQ */
 	bool tray_open, locked, attention;
+	bool wanted;			/* the user would like to have the medium */
+	struct drive drive;
 	uint8_t *buffer;		/* BUFFER bytes */
 };
 
@@ -115,6 +118,8 @@ void atapi_packet(struct ide_drive *d);		/* 12 bytes of it are in the buffer */
 void atapi_continue(struct ide_drive *d);
 void atapi_reset(struct ide_drive *d);
 void atapi_medium_failed(struct ide_drive *d);
+/* The user may exchange the medium in m->disks[slot], which is in d. */
+void atapi_add_drive(struct ide_drive *d, struct machine *m, unsigned slot);
 static inline void ide_continue(struct ide_drive *d)
 {
 	if (d->cd)

@@ -2,12 +2,14 @@
 #include "dev/input.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define EVENTS	256		/* a power of two */
 
 struct input {
+	pthread_mutex_t lock;		/* for those who put */
 	_Atomic unsigned head, tail;	/* ever put, ever taken */
 	struct input_event events[EVENTS];
 	void (*ready)(void *arg);
@@ -19,6 +21,7 @@ int input_create(struct machine *m, void (*ready)(void *arg), void *arg)
 	m->input = calloc(1, sizeof(*m->input));
 	if (!m->input)
 		return -ENOMEM;
+	pthread_mutex_init(&m->input->lock, NULL);
 	m->input->ready = ready;
 	m->input->arg = arg;
 	return 0;
@@ -26,6 +29,8 @@ int input_create(struct machine *m, void (*ready)(void *arg), void *arg)
 
 void input_destroy(struct machine *m)
 {
+	if (m->input)
+		pthread_mutex_destroy(&m->input->lock);
 	free(m->input);
 	m->input = NULL;
 }
@@ -33,14 +38,20 @@ void input_destroy(struct machine *m)
 bool input_put(struct machine *m, const struct input_event *e)
 {
 	struct input *in = m->input;
-	unsigned head = atomic_load_explicit(&in->head, memory_order_relaxed);
+	unsigned head;
+	bool room;
 
-	if (head - atomic_load_explicit(&in->tail, memory_order_acquire) == EVENTS)
-		return false;
-	in->events[head % EVENTS] = *e;
-	atomic_store_explicit(&in->head, head + 1, memory_order_release);
-	machine_request(m, ATT_INPUT);
-	return true;
+	pthread_mutex_lock(&in->lock);
+	head = atomic_load_explicit(&in->head, memory_order_relaxed);
+	room = head - atomic_load_explicit(&in->tail, memory_order_acquire) != EVENTS;
+	if (room) {
+		in->events[head % EVENTS] = *e;
+		atomic_store_explicit(&in->head, head + 1, memory_order_release);
+	}
+	pthread_mutex_unlock(&in->lock);
+	if (room)
+		machine_request(m, ATT_INPUT);
+	return room;
 }
 
 bool input_key(struct machine *m, unsigned key, bool down)

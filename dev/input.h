@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a user does: keys and a mouse. One thread (whoever shows the screen) puts events
+ * What a user does: keys and a mouse. Whoever shows the screen or sends keys puts events
  * into a ring, the keyboard controller takes them on the vCPU thread.
  *
  * A key is its make code in set 1 as IBM's enhanced keyboard has it, PC_EXTENDED
@@ -39,7 +39,7 @@ struct input_event {
 struct input;
 int input_create(struct machine *m, void (*ready)(void *arg), void *arg);
 void input_destroy(struct machine *m);
-/* Any one thread. False if there is no room, for the moment. */
+/* Any thread. False if there is no room, for the moment. */
 bool input_put(struct machine *m, const struct input_event *e);
 bool input_key(struct machine *m, unsigned key, bool down);
 /* vCPU thread. */

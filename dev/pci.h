@@ -58,6 +58,8 @@ struct pci_function {
 	struct pci_bar bars[PCI_BARS];
 	/* After the guest wrote bytes [off, off + size) of config. May be NULL. */
 	void (*written)(void *self, unsigned off, unsigned size);
+	/* Before it reads them. May be NULL. */
+	void (*reading)(void *self, unsigned off, unsigned size);
 	void *self;
 	uint8_t devfn;
 	bool intx;			/* the level of the pin in PCI_PIN */
@@ -95,6 +97,8 @@ void pci_put32(struct pci_function *f, unsigned off, uint32_t val);
 /* The ISA bridge: line (or -1) of each of PIRQA-D. The second when an answer changed. */
 void pci_set_router(struct machine *m, int (*route)(void *self, unsigned pirq), void *self);
 void pci_route(struct machine *m);
+/* The functions in the order in which they came; NULL: there are no more. */
+const struct pci_function *pci_function_at(const struct machine *m, unsigned i);
 /* Is there a function of this base class? For who tells the firmware. */
 bool pci_has_class(const struct machine *m, uint8_t base_class);
 

@@ -33,6 +33,7 @@
 #define PM_SIZE		64
 
 #define TMR		0x0001		/* bits of PM1 status and enable */
+#define PWRBTN		0x0100
 #define STATUS_BITS	0xbd31u		/* that are cleared by writing 1 */
 #define ENABLE_BITS	0x0521u
 #define SCI_EN		0x0001		/* of PM1 control */
@@ -201,6 +202,16 @@ static void pm_out(void *dev, uint16_t port, uint32_t val, unsigned size)
 	}
 }
 
+/* The operating system decides what it means. */
+static bool pm_button(void *dev)
+{
+	struct pm *p = dev;
+
+	p->status |= PWRBTN;
+	pm_update(p);
+	return p->enable & PWRBTN && p->control & SCI_EN;
+}
+
 static int pm_init(void *dev, struct machine *m)
 {
 	struct pm *p = dev;
@@ -222,6 +233,8 @@ static int pm_init(void *dev, struct machine *m)
 	bus_claim(m->bus, APM, 2, 1, &piix4_pm_device, p);
 	bus_claim(m->bus, GPE, 4, 4, &piix4_pm_device, p);
 	pci_add(m, 1, 3, &p->pci);
+	m->power_button = pm_button;
+	m->power_button_self = p;
 	return 0;
 }
 
@@ -280,6 +293,7 @@ static void pm_fini(void *dev)
 {
 	struct pm *p = dev;
 
+	p->pci.m->power_button = NULL;
 	clock_remove(&p->pci.m->clock, &p->timer);
 	pci_remove(&p->pci);
 }

@@ -319,13 +319,14 @@ static void cmos_fill(struct rtc *r)
 	uint64_t low = mem->low_size, high = mem->high_size >> 16;
 	uint64_t above_1m = low > 0x100000 ? (low - 0x100000) >> 10 : 0;
 	uint64_t above_16m = low > 0x1000000 ? (low - 0x1000000) >> 16 : 0;
+	bool floppy = r->m->floppies[0] || r->m->config->floppy.file;	/* emptied meanwhile */
 	unsigned sum = 0;
 
 	above_1m = above_1m > 0xffff ? 0xffff : above_1m;
 	above_16m = above_16m > 0xffff ? 0xffff : above_16m;
-	r->cmos[0x10] = r->m->floppies[0] ? FLOPPY_1440K << 4 : 0;	/* the drive */
+	r->cmos[0x10] = floppy ? FLOPPY_1440K << 4 : 0;	/* the drive */
 	r->cmos[0x14] = 0x02;		/* equipment: coprocessor, no monochrome display */
-	if (r->m->floppies[0])
+	if (floppy)
 		r->cmos[0x14] |= 0x01;
 	r->cmos[0x15] = 640 & 0xff;
 	r->cmos[0x16] = 640 >> 8;

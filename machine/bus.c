@@ -54,6 +54,11 @@ void bus_claim(struct bus *b, uint16_t first, unsigned count, unsigned width,
 	b->nclaims++;
 }
 
+const struct device_ops *bus_owner(const struct bus *b, uint16_t port)
+{
+	return b->claims[b->owner[port]].ops;
+}
+
 void bus_release_moving(struct bus *b)
 {
 	memcpy(b->owner, b->fixed, sizeof(b->owner));

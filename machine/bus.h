@@ -23,6 +23,8 @@ void bus_claim(struct bus *b, uint16_t first, unsigned count, unsigned width,
 void bus_release_moving(struct bus *b);
 void bus_claim_moving(struct bus *b, uint16_t first, unsigned count, unsigned width,
 		      const struct device_ops *ops, void *dev);
+/* Whose a port is, or NULL. */
+const struct device_ops *bus_owner(const struct bus *b, uint16_t port);
 uint32_t bus_in(struct bus *b, uint16_t port, unsigned size);
 void bus_out(struct bus *b, uint16_t port, uint32_t val, unsigned size);
 

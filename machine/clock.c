@@ -36,7 +36,9 @@ void clock_init(struct clock *c, bool by_instructions)
 
 int64_t clock_now(struct clock *c)
 {
-	return c->by_instructions ? clock_retired(c) + c->skipped : host_ns() - c->epoch;
+	if (c->by_instructions)
+		return clock_retired(c) + c->skipped;
+	return c->stopped ? c->stopped_at : host_ns() - c->epoch;
 }
 
 void clock_set_now(struct clock *c, int64_t now)
@@ -45,6 +47,24 @@ void clock_set_now(struct clock *c, int64_t now)
 		c->skipped = now - clock_retired(c);
 	else
 		c->epoch = host_ns() - now;
+	c->stopped_at = now;
+}
+
+void clock_stop(struct clock *c)
+{
+	if (c->stopped)
+		return;
+	c->stopped_at = clock_now(c);
+	c->stopped = true;
+}
+
+void clock_cont(struct clock *c)
+{
+	if (!c->stopped)
+		return;
+	c->stopped = false;
+	if (!c->by_instructions)
+		c->epoch = host_ns() - c->stopped_at;
 }
 
 static void clock_find_next(struct clock *c)

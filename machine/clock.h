@@ -19,6 +19,8 @@ struct timer {
 
 struct clock {
 	bool by_instructions;
+	bool stopped;			/* guest time stands still, */
+	int64_t stopped_at;		/* at this */
 	int64_t epoch;			/* host ns at guest time 0 */
 	const int64_t *retired;		/* by_instructions: the vCPU's counter */
 	int64_t skipped;		/* by_instructions: idle time jumped over */
@@ -30,6 +32,9 @@ struct clock {
 void clock_init(struct clock *c, bool by_instructions);
 int64_t clock_now(struct clock *c);
 void clock_set_now(struct clock *c, int64_t now);	/* after a restore */
+/* Guest time stands still; and goes on from there. By instructions it does so by itself. */
+void clock_stop(struct clock *c);
+void clock_cont(struct clock *c);
 /* Wall-clock time of the guest's RTC at guest time 0, seconds since 1970 UTC. */
 void clock_add(struct clock *c, struct timer *t);	/* registers, unarmed */
 void clock_arm(struct clock *c, struct timer *t, int64_t when);

@@ -17,13 +17,37 @@ enum gate_policy { GATE_ALWAYS, GATE_ADAPTIVE, GATE_NEVER };
 /* --lockstep: user code on both engines, compared after each instruction. */
 enum lockstep { LOCKSTEP_OFF, LOCKSTEP_STOP, LOCKSTEP_CONTINUE };
 
+/* UNSAID is raw, unless the file looks like another one: then the user has to say which. */
+enum image_format {
+	FORMAT_UNSAID, FORMAT_RAW, FORMAT_AUTO, FORMAT_QCOW2, FORMAT_VMDK, FORMAT_VDI, FORMAT_VHD,
+	FORMAT_VHDX,
+};
+
 /* An image file in a drive. */
 struct config_disk {
 	const char *file;
+	enum image_format format;
 	bool readonly;
 	bool snapshot;			/* what the guest writes is forgotten at the end */
+	bool virtio;			/* a virtio-blk device of its own, not an IDE drive */
 };
 #define CONFIG_DISKS	4
+
+/* The network interface and what the user-mode network at its other end lets through. */
+enum nic_model { NIC_NONE, NIC_NE2K_PCI, NIC_VIRTIO };
+struct config_forward {			/* addresses and ports as the host has numbers */
+	bool udp;
+	uint32_t host, guest;
+	uint16_t host_port, guest_port;
+};
+#define CONFIG_FORWARDS	32
+struct config_net {
+	enum nic_model model;
+	uint8_t mac[6];
+	bool restricted;		/* nothing but the forwarded ports */
+	unsigned nforwards;
+	struct config_forward forwards[CONFIG_FORWARDS];
+};
 
 struct config {
 	const char *kernel, *initrd, *append;
@@ -36,8 +60,11 @@ struct config {
 	enum display_kind display;
 	char vnc_address[64];
 	uint16_t vnc_port;
+	const char *control;		/* socket for programs that control the machine, or NULL */
+	bool paused;			/* the machine starts stopped */
 	const char *vnc_password;	/* a file that holds it, or NULL */
 	struct config_disk disks[CONFIG_DISKS], cdrom, floppy;	/* file: NULL if there is none */
+	struct config_net net;
 	const char *boot_order;		/* letters a, c, d, or NULL */
 	uint64_t memory;		/* bytes */
 	enum engine engine;
@@ -45,6 +72,7 @@ struct config {
 	enum gate_policy gate;
 	enum lockstep lockstep;
 	const char *cpu_model;
+	bool apic;			/* the CPU model has an APIC, and so has the machine */
 	const char *serial;		/* stdio, file:P, pty, none */
 	bool want_stats;
 	const char *stats_file;		/* JSON there, or NULL: a table on stderr */

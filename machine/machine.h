@@ -28,9 +28,11 @@ enum power {
 struct chardev;	/* dev/chardev.h: the host side of a serial port */
 struct disk;	/* dev/disk.h: an image file */
 struct pci_bus;	/* dev/pci.h */
+struct net;	/* dev/net.h: the cable of the network interface */
 struct isa_dma;	/* dev/isa_dma.h */
 struct vga;	/* dev/vga.h */
 struct input;	/* dev/input.h */
+struct drive;	/* dev/drive.h: one whose medium can be exchanged */
 
 /* Where media are: two on each IDE cable, then the floppy drives. */
 #define MACHINE_DISKS	4
@@ -41,9 +43,12 @@ struct machine {
 	struct memory mem;
 	struct bus *bus;
 	struct clock clock;
-	struct irq_controller irqc;
+	struct irq_controller irqc;	/* the 8259s */
+	struct irq_controller ioapic;	/* set_line only; or nothing */
+	struct local_apic apic;		/* or nothing */
 	uint16_t isa_lines, pci_lines;	/* what irq_set() and irq_set_pci() said last */
-	bool intr;			/* the INTR pin, driven by the interrupt controller */
+	bool pic_intr;			/* the INTR output of the 8259s */
+	bool intr;			/* an interrupt that the CPU may acknowledge (irq.h) */
 	bool a20;			/* always behaves as enabled; remembered for readers */
 
 	/* CPUID as 64-bit user code of the guest sees it: EAX, EBX, ECX, EDX. Set by the interpreter. */
@@ -56,6 +61,8 @@ struct machine {
 	struct disk *disks[MACHINE_DISKS];
 	bool disk_is_cd[MACHINE_DISKS];
 	struct disk *floppies[MACHINE_FLOPPIES];
+	struct disk *virtio_disks[MACHINE_DISKS];
+	struct net *net;		/* likewise; NULL: no network interface */
 	int debugcon;			/* host file of the firmware's debug port, or -1 */
 	struct pci_bus *pci;		/* set by the bus, before devices that are on it */
 	struct isa_dma *isa_dma;	/* likewise */
@@ -63,6 +70,12 @@ struct machine {
 	struct input *input;		/* what the user does; set by the keyboard controller */
 	void (*look)(void *arg);	/* ATT_LOOK: somebody wants to see the screen; or NULL */
 	void *look_arg;
+	void (*control)(void *arg);	/* ATT_CONTROL: somebody wants something done; or NULL */
+	void *control_arg;
+	struct drive *drives;		/* a list; each is set up by its device */
+	/* The button on the case; does the guest listen to it? Set by its device, or NULL. */
+	bool (*power_button)(void *self);
+	void *power_button_self;
 	void (*report)(void *arg);	/* ATT_STATS: what the run has cost so far; or NULL */
 	void *report_arg;
 	const uint8_t *vga_rom;		/* its BIOS or NULL; set before machine_add_devices() */
@@ -71,6 +84,8 @@ struct machine {
 	enum power power;		/* vCPU thread only */
 	uint32_t debug_exit_code;
 	int quit_signal;
+	bool stopped;			/* the guest is not run, its time stands still; vCPU thread only */
+	uint64_t stopped_tsc;		/* the host's TSC when it was stopped; 0: it has not run since */
 
 	/* Set by any thread to make the vCPU leave its engine soon; what for is in
 	 * the request bits. The setter also calls machine_kick(). */
@@ -83,13 +98,26 @@ struct machine {
 };
 
 enum attention {
-	ATT_INPUT   = 1,	/* host input waits for a device (chardev, input) */
+	ATT_INPUT   = 1,	/* host input waits for a device (chardev, input, net) */
 	ATT_QUIT    = 2,
 	ATT_TIMEOUT = 4,
 	ATT_TIMER   = 8,	/* look at the clock */
 	ATT_STATS   = 16,
 	ATT_LOOK    = 32,
+	ATT_CONTROL = 128,
 };
+
+/* The processor has written cpu->msr_apic_base, cpu->cr8. */
+static inline void irq_apic_base_written(struct machine *m)
+{
+	if (m->apic.self)
+		m->apic.base_written(m->apic.self);
+}
+static inline void irq_tpr_written(struct machine *m)
+{
+	if (m->apic.self)
+		m->apic.tpr_written(m->apic.self);
+}
 
 /* Any thread: ask for attention and get the vCPU out of its engine. */
 void machine_request(struct machine *m, unsigned bits);
@@ -99,6 +127,11 @@ void machine_destroy(struct machine *m);
 /* Creates every device of the table dev/table.c. */
 int machine_add_devices(struct machine *m, const struct device_ops *const *table);
 void machine_reset(struct machine *m);	/* CPU, devices, page flags stay */
+void machine_reset_cpu(struct machine *m);	/* m->cpu alone */
+
+/* vCPU thread: the guest is not run until it goes on; to it, no time passes (machine/pause.c). */
+void machine_stop(struct machine *m);
+void machine_cont(struct machine *m);
 
 /* Everything but RAM. After a restore the caller flushes what engines derived;
  * a machine whose restore failed (-EINVAL) must be reset. */

@@ -126,6 +126,16 @@ START_TEST(host_time)
 	ck_assert_int_le(wait, 3600000000000);
 	clock_set_now(&h, 0);
 	ck_assert_int_lt(clock_now(&h), 1000000000);
+	clock_stop(&h);
+	t0 = clock_now(&h);
+	nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+	clock_stop(&h);
+	ck_assert_int_eq(clock_now(&h), t0);
+	clock_set_now(&h, 7000000000);
+	ck_assert_int_eq(clock_now(&h), 7000000000);
+	clock_cont(&h);
+	ck_assert_int_ge(clock_now(&h), 7000000000);
+	ck_assert_int_lt(clock_now(&h), 8000000000);
 }
 END_TEST
 

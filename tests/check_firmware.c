@@ -188,6 +188,22 @@ START_TEST(pm_timer)
 }
 END_TEST
 
+START_TEST(power_button)
+{
+	ck_assert(!pc.power_button(pc.power_button_self));	/* nobody listens */
+	ck_assert_uint_eq(in2(BASE), 0x100);
+	out2(BASE, 0x100);
+	ck_assert_uint_eq(in2(BASE), 0);
+	out2(BASE + 2, 0x100);
+	out(0xb2, 0xf1);
+	ck_assert_int_eq(pc_take(), -1);
+	ck_assert(pc.power_button(pc.power_button_self));
+	ck_assert_int_eq(pc_take(), 0x71);
+	out2(BASE, 0x100);
+	ck_assert_int_eq(pc_take(), -1);
+}
+END_TEST
+
 START_TEST(pm_moves)
 {
 	ck_assert_uint_ne(bus_in(pc.bus, BASE + 8, 4), ~0u);
@@ -260,6 +276,7 @@ int main(void)
 	tcase_add_test(t, items_by_dma);
 	tcase_add_test(t, pm_timer);
 	tcase_add_test(t, pm_moves);
+	tcase_add_test(t, power_button);
 	tcase_add_test(t, soft_off);
 	tcase_add_test(t, general_purpose_events);
 	tcase_add_test(t, debug_port);

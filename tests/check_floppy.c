@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The floppy disk controller and the DMA controllers. */
+#include "dev/drive.h"
 #include "tests/pc.h"
 #include "tests/image.h"
 
@@ -159,6 +160,36 @@ START_TEST(writes)
 }
 END_TEST
 
+START_TEST(exchange)
+{
+	struct config_disk other = { .file = image_path, .readonly = true };
+	struct drive *d = drive_find(&pc, "floppy");
+	char why[512];
+
+	start();
+	seek_to(1);
+	ck_assert_uint_eq(in(0x3f7), 0);
+	ck_assert_int_eq(drive_eject(d, false), 0);
+	ck_assert_uint_eq(in(0x3f7), 0x80);
+	seek_to(0);					/* the drive steps, but there is no disk */
+	ck_assert_uint_eq(in(0x3f7), 0x80);
+	dma_setup(DATA, 512, 0x44);
+	COMMAND(0xe6, 0x00, 0, 0, 1, 2, 18, 0x1b, 0xff);
+	ck_assert_uint_eq(result(), 7);
+	ck_assert_uint_eq(res[0] & 0xc8, 0x48);
+	ck_assert_int_eq(drive_load(d, &other, false, why), 0);
+	ck_assert_uint_eq(in(0x3f7), 0x80);
+	seek_to(1);
+	ck_assert_uint_eq(in(0x3f7), 0);
+	seek_to(0);
+	dma_setup(DATA, 512, 0x44);
+	COMMAND(0xe6, 0x00, 0, 0, 1, 2, 18, 0x1b, 0xff);
+	result();
+	ck_assert_uint_eq(res[0], 0);
+	ck_assert(image_is(pc.mem.ram + DATA, 0, 512));
+}
+END_TEST
+
 START_TEST(errors)
 {
 	start();
@@ -253,6 +284,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, reads);
 	tcase_add_test(t, writes);
+	tcase_add_test(t, exchange);
 	tcase_add_test(t, errors);
 	tcase_add_test(t, dma_registers);
 	tcase_add_test(t, round_trip);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The IDE controller with a disk as primary master and a CD drive as secondary master. */
+#include <errno.h>
+
+#include "dev/drive.h"
 #include "tests/pc.h"
 #include "tests/image.h"
 
@@ -516,6 +519,78 @@ START_TEST(cd_tray)
 }
 END_TEST
 
+static int event(void)
+{
+	static const uint8_t events[12] = { 0x4a, 1, [4] = 0x10, [8] = 8 };
+
+	ck_assert_int_eq(packet_read(events, 256), 8);
+	return buf[4] << 8 | buf[5];
+}
+
+/* The user takes the medium out, if the guest lets go of it, and puts in another. */
+START_TEST(cd_exchange)
+{
+	static const uint8_t ready[12] = { 0 }, sense[12] = { 0x03, [4] = 18 };
+	static const uint8_t lock[12] = { 0x1e, [4] = 1 }, capacity[12] = { 0x25 };
+	static const uint8_t load[12] = { 0x1b, [4] = 3 };
+	static const uint8_t caps[12] = { 0x5a, [2] = 0x2a, [8] = 255 };
+	struct config_disk other = { .file = image_path, .readonly = true };
+	struct drive *d = drive_find(&pc, "cdrom");
+	char why[512];
+
+	ck_assert_ptr_nonnull(d);
+	ck_assert_ptr_eq(d, drive_find(&pc, "ide1-cd0"));
+	ck_assert_ptr_null(drive_find(&pc, "ide0-hd0"));
+	ck_assert_int_eq(event(), 2);
+	packet_read(lock, 0);
+	ck_assert_int_eq(drive_eject(d, false), -EBUSY);
+	ck_assert_int_eq(event(), 0x102);		/* the wish, told once */
+	ck_assert_int_eq(event(), 2);
+	ck_assert_int_eq(drive_load(d, &other, false, why), -EBUSY);
+	ck_assert_ptr_nonnull(strstr(why, "locked"));
+	ck_assert_int_eq(drive_eject(d, true), 0);
+	ck_assert_ptr_null(pc.disks[2]);
+	ck_assert_int_eq(event(), 1);
+	ck_assert_int_eq(packet_read(ready, 0), -2);
+	ck_assert_int_eq(packet_read(capacity, 8), -2);
+	packet_read(sense, 18);
+	ck_assert_uint_eq(buf[12] << 8 | buf[13], 0x3a02);
+	ck_assert_int_eq(packet_read(caps, 256), 28);
+	ck_assert_uint_eq(buf[2], 0x71);
+	packet_read(load, 0);				/* the tray is in, and empty */
+	ck_assert_int_eq(event(), 0);
+	ck_assert_int_eq(packet_read(ready, 0), -2);
+	packet_read(sense, 18);
+	ck_assert_uint_eq(buf[12] << 8 | buf[13], 0x3a01);
+	ck_assert_int_eq(packet_read(caps, 256), 28);
+	ck_assert_uint_eq(buf[2], 0x70);
+	ck_assert_int_eq(drive_load(d, &(struct config_disk){ .file = "/nowhere" }, true, why),
+			 -ENOENT);
+	ck_assert_int_eq(packet_read(ready, 0), -2);
+	ck_assert_int_eq(truncate(image_path, 4 * 2048), 0);
+	ck_assert_int_eq(drive_load(d, &other, true, why), 0);
+	ck_assert_int_eq(event(), 0x202);
+	ck_assert_int_eq(packet_read(ready, 0), -6);
+	ck_assert_int_eq(packet_read(ready, 0), 0);
+	ck_assert_int_eq(packet_read(capacity, 8), 8);
+	ck_assert_uint_eq(buf[3], 3);
+}
+END_TEST
+
+/* In the middle of a long read. */
+START_TEST(cd_gone)
+{
+	static const uint8_t read10[12] = { 0x28, [8] = 64 };
+
+	ck_assert_uint_eq(packet(read10, 0xf000, false) & 8, 8);
+	ck_assert_int_eq(drive_eject(drive_find(&pc, "cdrom"), true), 0);
+	ck_assert_uint_eq(in(0x376) & 0x89, 1);
+	ck_assert_uint_eq(in(0x171) >> 4, 3);
+	pc_round_trip(&ide_device);
+	ck_assert_int_eq(packet_read(read10, 0xf000), -2);
+}
+END_TEST
+
 START_TEST(cd_tables)
 {
 	static const uint8_t toc[12] = { 0x43, [7] = 1 };
@@ -567,6 +642,18 @@ START_TEST(round_trip)
 }
 END_TEST
 
+/* What a refused snapshot has left is saved as any other state. */
+static void save_again(const struct device_slot *d)
+{
+	struct state s;
+
+	state_init(&s);
+	d->ops->reset(d->dev);
+	d->ops->save(d->dev, &s);
+	ck_assert_uint_lt(s.len, 4 * 65536 + 4096);
+	state_free(&s);
+}
+
 /* Whatever a snapshot says: the machine refuses it, or goes on. */
 START_TEST(hostile_snapshot)
 {
@@ -591,6 +678,9 @@ START_TEST(hostile_snapshot)
 		for (unsigned k = 0; k < 1024; k++)
 			bus_out(pc.bus, 0x1f0, k, 4);
 		read_data(1024);
+		for (unsigned k = 0; k < pc.ndevices; k++)
+			if (pc.devices[k].ops == &ide_device)
+				save_again(&pc.devices[k]);
 		s.buf[i] = was;
 	}
 	state_free(&s);
@@ -616,6 +706,8 @@ int main(void)
 	tcase_add_test(t, cd_read);
 	tcase_add_test(t, cd_dma);
 	tcase_add_test(t, cd_tray);
+	tcase_add_test(t, cd_exchange);
+	tcase_add_test(t, cd_gone);
 	tcase_add_test(t, cd_tables);
 	tcase_add_test(t, round_trip);
 	tcase_add_test(t, hostile_snapshot);

@@ -69,6 +69,7 @@ else
 		gates | hostile64) flags="$flags --strict" ;;
 		esac ;;
 	esac
+	[ $name != apic64 ] || flags="$flags --apic=yes"
 	# shellcheck disable=SC2086 # flags are words
 	"${HEMI:-./hemi}" run --kernel "$kernel" $flags ${HEMI_FLAGS-} --debug-exit \
 		--memory "$memory" --serial stdio --timeout "$timeout" --append "$append" \

@@ -71,7 +71,7 @@ static void classify(struct vmm *vmm, enum full_exit x)
 	switch (x) {
 	case FULL_HLT:
 		/* HLT with interrupts off waits for nothing that could come. */
-		if (full_interruptible(vmm->full))
+		if (full_interruptible(vmm->full) || m->cpu->nmi_pending)
 			m->cpu->halted = true;
 		else
 			m->power = POWER_OFF;
@@ -87,6 +87,20 @@ static void classify(struct vmm *vmm, enum full_exit x)
 	}
 }
 
+/* Whoever controls the machine looks at the vCPU's state, and may change it. */
+static int take_requests(struct vmm *vmm)
+{
+	struct machine *m = vmm->m;
+	unsigned bits = atomic_exchange(&m->attention, 0);
+	int err = bits & ATT_CONTROL ? full_store(vmm->full, m->cpu) : 0;
+
+	if (!err)
+		vmm_serve(m, bits);
+	if (!err && bits & ATT_CONTROL)
+		err = full_load(vmm->full, m->cpu);
+	return err;
+}
+
 void full_loop(struct vmm *vmm)
 {
 	struct machine *m = vmm->m;
@@ -97,14 +111,21 @@ void full_loop(struct vmm *vmm)
 		return;
 	}
 	while (m->power == POWER_ON) {
-		vmm_take_requests(m);
+		if (take_requests(vmm)) {
+			m->power = POWER_HOST_FAILURE;
+			return;
+		}
 		if (m->power != POWER_ON)
 			break;
+		if (m->stopped) {
+			wait_stopped(vmm);
+			continue;
+		}
 		int64_t next = clock_run(&m->clock);
 		int64_t before = host_now();
 
 		vmm->next_timer = next == INT64_MAX ? INT64_MAX : before + next;
-		if (m->cpu->halted && !m->intr) {
+		if (m->cpu->halted && !m->intr && !m->cpu->nmi_pending) {
 			wait_idle(vmm);
 			continue;
 		}

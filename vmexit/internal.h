@@ -84,8 +84,8 @@ static inline int64_t vmm_account(struct vmm *vmm, int64_t *floor, int64_t took)
 	return took - *floor;
 }
 
-/* vmm.c */
-void vmm_take_requests(struct machine *m);
+/* vmm.c: does what these bits of enum attention ask for. */
+void vmm_serve(struct machine *m, unsigned bits);
 /* engine.c: the direct engines and which of them runs what. -errno and why. */
 int engines_open(struct vmm *vmm, char why[static 128]);
 void engines_close(struct vmm *vmm);
@@ -108,7 +108,8 @@ void user_watch(struct vmm *vmm);
 void user_run(struct vmm *vmm, int64_t slice);
 /* lockstep.c: one instruction on both engines. */
 void lockstep_one(struct vmm *vmm);
-/* wait.c: sleeps until an interrupt may come; arms the preemption timer. */
+/* wait.c: sleeps until somebody wants something; until an interrupt may come too; arms the preemption timer. */
+void wait_stopped(struct vmm *vmm);
 void wait_idle(struct vmm *vmm);
 void preempt_arm(struct vmm *vmm);
 int wait_create(struct vmm *vmm);

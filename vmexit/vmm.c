@@ -10,6 +10,7 @@
 
 #include "dev/chardev.h"
 #include "dev/input.h"
+#include "dev/net.h"
 #include "vmexit/internal.h"
 
 /* Instructions between two looks at the clock: some 50 us. */
@@ -17,19 +18,20 @@
 
 /* --- The loop ------------------------------------------------------------------ */
 
-void vmm_take_requests(struct machine *m)
+void vmm_serve(struct machine *m, unsigned bits)
 {
-	unsigned bits = atomic_exchange(&m->attention, 0);
-
 	if (!bits)
 		return;
 	if (bits & ATT_QUIT)
 		m->power = POWER_QUIT;
 	if (bits & ATT_TIMEOUT)
 		m->power = POWER_TIMEOUT;
-	if (bits & ATT_INPUT) {
+	if (bits & ATT_CONTROL && m->control)
+		m->control(m->control_arg);
+	if (bits & ATT_INPUT && !m->stopped) {
 		chardev_deliver(m->console);
 		input_deliver(m);
+		net_deliver(m);
 	}
 	if (bits & ATT_LOOK && m->look)
 		m->look(m->look_arg);
@@ -61,9 +63,13 @@ enum power vmm_run(struct vmm *vmm)
 	else
 		engines_measure(vmm);
 	while (m->power == POWER_ON) {
-		vmm_take_requests(m);
+		vmm_serve(m, atomic_exchange(&m->attention, 0));
 		if (m->power != POWER_ON)
 			break;		/* nothing else would end an idle wait */
+		if (m->stopped) {
+			wait_stopped(vmm);
+			continue;
+		}
 		int64_t next = clock_run(&m->clock);
 		int64_t before = host_now();
 
@@ -178,6 +184,9 @@ static void stats_direct(struct vmm *vmm, struct stats *out)
 	out->shadow.table_writes = s.table_writes;
 	out->shadow.code_writes = s.code_writes;
 	out->shadow.prefilled = s.prefilled;
+	out->shadow.prefill_sampled = s.sampled;
+	out->shadow.sampled_used = s.sampled_used;
+	out->shadow.sampled_wasted = s.sampled - s.sampled_used;
 	out->shadow.unmapped = s.unmapped;
 	out->shadow.roots = s.roots;
 	out->shadow.moves = s.moves;

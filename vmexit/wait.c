@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Waiting and being interrupted: an idle guest sleeps in poll() until its next
- * timer or until somebody kicks; direct code is kicked by a POSIX timer whose
+ * timer or until somebody kicks, a stopped one until somebody kicks; direct code is kicked by a POSIX timer whose
  * signal arrives on the vCPU thread.
  */
 #include <errno.h>
@@ -99,11 +99,12 @@ void preempt_arm(struct vmm *vmm)
 	vmm->preempt_at = at;
 }
 
-void wait_idle(struct vmm *vmm)
+/* Until a kick, or ns have passed. */
+static void wait_kick(struct vmm *vmm, int64_t ns)
 {
 	struct pollfd p = { .fd = vmm->wake, .events = POLLIN };
-	int64_t ns = clock_idle(&vmm->m->clock), before = host_now();
 	struct timespec t = { ns / 1000000000, ns % 1000000000 };
+	int64_t before = host_now();
 	uint64_t count;
 
 	if (ns == 0 || vmm->m->attention)
@@ -113,4 +114,14 @@ void wait_idle(struct vmm *vmm)
 		while (read(vmm->wake, &count, sizeof(count)) > 0)
 			;
 	vmm->ns_idle += host_now() - before;
+}
+
+void wait_idle(struct vmm *vmm)
+{
+	wait_kick(vmm, clock_idle(&vmm->m->clock));
+}
+
+void wait_stopped(struct vmm *vmm)
+{
+	wait_kick(vmm, INT64_MAX);
 }
