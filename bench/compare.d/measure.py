@@ -335,9 +335,9 @@ def measure(o, progress):
     began = o.began = time.monotonic()
     with machines.workspace() as directory:
         jobs = set_up(o, directory, samples)
-        for r in range(o.runs):
-            at = r % len(jobs)
-            for part, name, run in jobs[at:] + jobs[:at]:
+        turns = [(r, *jobs[(r + i) % len(jobs)]) for r in range(o.runs) for i in range(len(jobs))]
+        try:
+            for r, part, name, run in turns:
                 key = f"{part} {name}"
                 if failed.get(key, 0) >= TRIES.get(name.split("-")[0], 1) or done.get(key, 0) >= RUNS_AT_MOST.get(name, o.runs):
                     continue
@@ -354,5 +354,7 @@ def measure(o, progress):
                     samples.skipped[key] = str(why).removeprefix(f"{name}: ") + (
                         f" (in round {r + 1}; {done[key]} were good)" if key in done else "")
                 took[key] = time.monotonic() - start
+        except KeyboardInterrupt:
+            progress("interrupted: what there is is reported")
     samples.took, samples.seconds = took, time.monotonic() - began
     return samples
