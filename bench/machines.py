@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# machines.py: what bench/user, bench/boot and bench/interp share: the engines, how
+# machines.py: what bench/user, bench/boot, bench/interp, bench/crossing and bench/compare share: the engines, how
 # each is started with a kernel and an initramfs (or with one of guests/*.elf and
 # none), and how its end is noticed.
 #
@@ -86,14 +86,20 @@ class Hemi(Machine):
 
 
 class Qemu(Machine):
+    accel = ["-accel", "tcg,thread=single"]
+
     def command(self):
         qemu = shutil.which("qemu-system-i386" if self.arch == "i386" else "qemu-system-x86_64")
         if not qemu:
             raise Skip("no qemu-system-x86")
-        return [qemu, "-accel", "tcg,thread=single", "-machine", "pc,acpi=off", "-m", f"{self.memory}M", "-nodefaults",
+        return [qemu, *self.accel, "-machine", "pc,acpi=off", "-m", f"{self.memory}M", "-nodefaults",
                 "-display", "none", "-no-reboot", "-kernel", self.kernel,
                 *(["-initrd", self.image] if self.image else ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]),
                 "-append", self.append, "-serial", f"file:{self.serial}"]
+
+
+class QemuKvm(Qemu):
+    accel = ["-accel", "kvm"]
 
 
 class Bochs(Machine):
@@ -139,13 +145,29 @@ class Bochs(Machine):
 
 
 def machine(name, arch, memory, build):
-    kind = {"hybrid": Hemi, "interp": Hemi, "full": Hemi, "tcg": Qemu, "bochs": Bochs}.get(name.split("-")[0])
+    kind = {"hybrid": Hemi, "interp": Hemi, "full": Hemi, "tcg": Qemu,
+            "qkvm": QemuKvm, "bochs": Bochs}.get(name.split("-")[0])
     return kind(name, arch, memory, build) if kind else None
 
 
-def watch(m, timeout, end, period=0.02):
+def cpu_seconds(pid):
+    """Processor time of a monitor and its stubs."""
+    total = 0
+    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], text=True, capture_output=True).stdout.split()
+    for p in [str(pid), *children]:
+        try:
+            with open(f"/proc/{p}/stat") as f:
+                w = f.read().rsplit(")", 1)[1].split()
+            total += int(w[11]) + int(w[12])
+        except OSError:
+            pass
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+def watch(m, timeout, end, period=0.02, each=None):
     """Start the machine and watch its serial port until a line contains end. Returns
-    [(seconds since the start, line)]; raises Skip when it gets nowhere."""
+    [(seconds since the start, line)]; raises Skip when it gets nowhere. Of each line
+    each(process, line) is told, which may take its time while the guest waits."""
     if os.path.exists(m.serial):
         os.unlink(m.serial)
     errors = f"{m.directory}/errors-{m.name}"
@@ -161,7 +183,10 @@ def watch(m, timeout, end, period=0.02):
             if os.path.exists(m.serial):
                 with open(m.serial, errors="replace") as f:
                     text = f.read().replace("\r", "")
-            lines += [(now, line) for line in text.split("\n")[len(lines):-1]]
+            for line in text.split("\n")[len(lines):-1]:
+                lines.append((now, line))
+                if each:
+                    each(p, line)
             if any(end in line for _, line in lines):
                 return lines
             if exited or "Kernel panic" in text or now > timeout:
@@ -177,8 +202,11 @@ def watch(m, timeout, end, period=0.02):
                 p.kill()
                 p.wait()
     with open(errors, errors="replace") as f:
-        said = f.read().strip().splitlines()[-1:] or [line for _, line in lines][-1:]
-    raise Skip(f"{m.name}: {why}: {said[0][:160] if said else 'it said nothing'}")
+        said = [line for line in f.read().strip().splitlines() if "terminating on signal" not in line][-1:]
+    # Of one that we have ended ourselves the guest's last words tell more.
+    if not exited or not said:
+        said = [f"the guest's last line: {lines[-1][1]}"] if lines else ["the guest said nothing"]
+    raise Skip(f"{m.name}: {why}: {said[0][:160]}")
 
 
 def run(m, timeout):

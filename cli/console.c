@@ -52,7 +52,7 @@ struct console {
 	size_t nheld;
 };
 
-static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT, SIGUSR2 };
+static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT, SIGUSR1, SIGUSR2 };
 
 static void signals_set(sigset_t *set)
 {
@@ -261,6 +261,9 @@ static void signal_read(struct console *c)
 	case SIGCONT:
 		terminal_restore();
 		terminal_take(c);
+		break;
+	case SIGUSR1:
+		machine_request(c->m, ATT_STATS);
 		break;
 	default:
 		console_end(c, ATT_QUIT, (int)si.ssi_signo, EXIT_SIGNAL + (int)si.ssi_signo);

@@ -327,34 +327,48 @@ static void print_state_hash(struct machine *m)
 	g_checksum_free(sum);
 }
 
-static int run_report(struct run *r, int status)
+/* What --stats asks for, at the end or now (SIGUSR1). 0 or -errno. */
+static int stats_report(struct run *r)
 {
 	struct stats s = { 0 };
 	int err;
 
+	vmm_stats(r->vmm, &s);
+	if (!r->cfg->stats_file) {
+		stats_print(&s, stderr);
+		return 0;
+	}
+	err = stats_write(&s, r->cfg->stats_file);
+	if (err)
+		fprintf(stderr, "hemi: stats file %s: %s\n", r->cfg->stats_file, strerror(-err));
+	return err;
+}
+
+static void report_now(void *arg)
+{
+	stats_report(arg);
+}
+
+static int run_report(struct run *r, int status)
+{
 	if (r->cfg->state_hash)
 		print_state_hash(&r->machine);
 	if (r->cfg->lockstep)
 		vmm_lockstep_summary(r->vmm);
 
-	if (!r->cfg->want_stats)
-		return status;
-	vmm_stats(r->vmm, &s);
-	if (!r->cfg->stats_file) {
-		stats_print(&s, stderr);
-		return status;
-	}
-	err = stats_write(&s, r->cfg->stats_file);
-	if (!err)
-		return status;
-	fprintf(stderr, "hemi: stats file %s: %s\n", r->cfg->stats_file, strerror(-err));
-	return status ? status : EXIT_HOST;
+	if (r->cfg->want_stats && stats_report(r) && !status)
+		return EXIT_HOST;
+	return status;
 }
 
 static int run_machine(struct run *r)
 {
 	enum power power;
-	int err = run_loop(r, &power), status;
+	int err, status;
+
+	r->machine.report = report_now;
+	r->machine.report_arg = r;
+	err = run_loop(r, &power);
 
 	/* The guest's last words, while signals still count; then the terminal is the
 	 * user's again before anything is said. */

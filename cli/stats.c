@@ -25,6 +25,7 @@ static const struct row {
 	ROW(SECONDS, seconds, interpreter),
 	ROW(SECONDS, seconds, direct),
 	ROW(SECONDS, seconds, crossing),
+	ROW(SECONDS, seconds, shadow),
 	ROW(SECONDS, seconds, idle),
 	ROW(COUNT, instructions, supervisor),
 	ROW(COUNT, instructions, user_interpreted),

@@ -80,6 +80,8 @@ struct machine {
 	void (*save)(void *arg);	/* ATT_SAVE: somebody wants a state file; or NULL */
 	void *save_arg;
 	uint64_t *random;		/* of the guest's RDRAND, the interpreter's; or NULL */
+	void (*report)(void *arg);	/* ATT_STATS: what the run has cost so far; or NULL */
+	void *report_arg;
 	const uint8_t *vga_rom;		/* its BIOS or NULL; set before machine_add_devices() */
 	size_t vga_rom_size;
 

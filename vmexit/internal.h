@@ -56,7 +56,7 @@ struct vmm {
 
 	/* The account. */
 	int64_t started, ns_interp, ns_run, ns_idle;
-	int64_t ns_crossing;
+	int64_t ns_crossing, ns_shadow;
 	uint64_t crossings, reasons[DEXIT_KINDS], refusals[GATE_REASONS];
 	uint64_t guards_hit;
 	struct lockstep_counts lockstep;

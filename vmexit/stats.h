@@ -18,7 +18,8 @@ struct stats {
 	const char *engine;		/* what was asked for: hybrid, interp, full */
 	const char *direct;		/* the direct engines that served, or NULL */
 
-	struct { double total, interpreter, direct, crossing, idle; } seconds;
+	/* Shadow: draining, filling. What is left of the total is the monitor's own. */
+	struct { double total, interpreter, direct, crossing, shadow, idle; } seconds;
 	/* Retired by the interpreter, by the privilege they ran at. */
 	struct { int64_t supervisor, user_interpreted; } instructions;
 

@@ -42,9 +42,12 @@ static void failed(struct vmm *vmm, int err, bool lost)
 
 static enum next resolve_fault(struct vmm *vmm, gva_t gva)
 {
+	int64_t before = host_now();
 	int err = 0;
+	enum shadow_answer what = shadow_fault(vmm->shadow, gva, linear_rip(vmm->m->cpu), &err);
 
-	switch (shadow_fault(vmm->shadow, gva, linear_rip(vmm->m->cpu), &err)) {
+	vmm->ns_shadow += host_now() - before;
+	switch (what) {
 	case SHADOW_RETRY:
 		return NEXT_AGAIN;
 	case SHADOW_GUEST:
@@ -143,9 +146,11 @@ static bool direct_burst(struct vmm *vmm, int64_t *useful)
 
 	*useful = 0;
 	while (engine_choose(vmm) && !outside_wants(vmm) && admitted(vmm)) {
+		int64_t before = host_now();
 		int err = 0;
 		struct space *space = shadow_enter(vmm->shadow, &err);
 
+		vmm->ns_shadow += host_now() - before;
 		if (!space && !err) {
 			vmm->refusals[GATE_ROOM]++;
 			break;
@@ -155,8 +160,7 @@ static bool direct_burst(struct vmm *vmm, int64_t *useful)
 			return true;
 		}
 		preempt_arm(vmm);
-		int64_t before = host_now();
-
+		before = host_now();
 		vmm->running->runs++;
 		vmm->engine->run(vmm->direct, space, vmm->m->cpu, &x);
 		*useful += vmm_account(vmm, &vmm->running->floor[x.kind], host_now() - before);

@@ -37,6 +37,8 @@ void vmm_serve(struct machine *m, unsigned bits)
 		m->look(m->look_arg);
 	if (bits & ATT_SAVE && m->save)
 		m->save(m->save_arg);
+	if (bits & ATT_STATS && m->report)
+		m->report(m->report_arg);
 }
 
 /* HLT with interrupts off waits for nothing that could come (SDM 2 HLT). */
@@ -215,6 +217,7 @@ void vmm_stats(struct vmm *vmm, struct stats *out)
 	out->seconds.interpreter = (double)vmm->ns_interp / 1e9;
 	out->seconds.direct = (double)(vmm->ns_run - vmm->ns_crossing) / 1e9;
 	out->seconds.crossing = (double)vmm->ns_crossing / 1e9;
+	out->seconds.shadow = (double)vmm->ns_shadow / 1e9;
 	out->seconds.idle = (double)vmm->ns_idle / 1e9;
 	interp_counts(vmm->interp, &i);
 	out->instructions.supervisor = i.supervisor;

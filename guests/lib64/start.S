@@ -113,6 +113,9 @@ _start:
 	mov	$0xff, %al
 	out	%al, $0x21
 	out	%al, $0xa1
+	mov	$0x3fb, %edx		/* characters of 8 bits: a UART may begin with 5 */
+	mov	$3, %al
+	out	%al, %dx
 	call	kmain
 	call	guest_pass
 

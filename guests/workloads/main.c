@@ -5,7 +5,7 @@
  *
  * Prints a line for each row: NAME COUNT SECONDS RATE CHECKSUM, where RATE is
  * COUNT / SECONDS. With --quiet only NAME COUNT CHECKSUM, which every machine
- * must print alike.
+ * must print alike. With --begin a line before each row, by which others can take the time.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -45,7 +45,7 @@ static const struct row tests[] = {
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-static int quiet;
+static int quiet, announce;
 
 void fail(const char *fmt, ...)
 {
@@ -72,9 +72,15 @@ static double now(void)
 
 static void run(const struct row *row, long n)
 {
-	double start = now(), seconds;
-	uint64_t checksum = row->run(n);
+	double start, seconds;
+	uint64_t checksum;
 
+	if (announce) {
+		printf("%s begin\n", row->name);
+		fflush(stdout);
+	}
+	start = now();
+	checksum = row->run(n);
 	seconds = now() - start;
 	if (quiet)
 		printf("%s %ld %016llx\n", row->name, n, (unsigned long long)checksum);
@@ -97,7 +103,7 @@ static const struct row *find(const char *name, size_t len)
 
 static void usage(void)
 {
-	printf("usage: workloads [--quiet] [ROW[=COUNT]...]   (without ROW: all that are timed)\n");
+	printf("usage: workloads [--quiet | --begin] [ROW[=COUNT]...]   (without ROW: all that are timed)\n");
 	for (size_t i = 0; i < COUNT(rows); i++)
 		printf("  %-10s %7ld  %s\n", rows[i].name, rows[i].n, rows[i].what);
 	printf("tests, run only when named:\n");
@@ -117,6 +123,10 @@ int main(int argc, char **argv)
 	}
 	if (argc > 1 && !strcmp(argv[1], "--quiet")) {
 		quiet = 1;
+		i++;
+	}
+	if (argc > 1 && !strcmp(argv[1], "--begin")) {
+		announce = 1;
 		i++;
 	}
 	for (int j = i; j < argc; j++)
