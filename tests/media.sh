@@ -91,7 +91,7 @@ visit() {
 	# All tests but the one that waits ten minutes for memory to fade.
 	press F2; shown 'Enter test #' 10; press 1 0 Enter; shown '\*\.\*\*\*\*\*\*\*\*\.' 10
 	press F10; shown 'Address range' 10; press F10
-	shown 'Status: Testing' 20; shown 'Pass:  *[1-9]' 600; shown 'Errors: 0 ' 1
+	shown 'Status: Testing' 20; shown 'Pass:  *[1-9]' 600; shown 'Errors: 0' 1
 }
 
 # Versions, speeds and times are not ours to compare; nor are empty lines at the end.
@@ -113,6 +113,7 @@ for engine; do
 	$tmux kill-server
 	# The devices that Mach finds before are those of the PC, which may change.
 	[ $name != mach ] || sed -i '1,/^RTC time/d' "$work/screen.txt"
+	[ $name != memtest-pass ] || sed -i '/Errors/!d; s/.*Errors/Errors/' "$work/screen.txt"
 	plain <"$work/screen.txt" >"$work/got"
 	[ -z "${KEEP-}" ] || cp "$work/got" "$KEEP/$name.txt"
 	diff -u "$srcdir/guests/expected/media/$name.txt" "$work/got" || fail "$name on $engine: another screen than expected"
