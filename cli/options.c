@@ -285,6 +285,8 @@ static int options_convert(struct options *o)
 		r = options_display(o);
 	if (r == OPTIONS_RUN && c->cpu_model)
 		r = check_cpu(c->cpu_model);
+	if (r == OPTIONS_RUN)
+		r = options_apic(o);
 	c->engine = (enum engine)engine;
 	c->direct = (enum direct_kind)direct;
 	c->gate = (enum gate_policy)gate;
@@ -369,6 +371,8 @@ static GOptionContext *options_context(struct options *o)
 		  "when user code may go direct: always, adaptive (default) or never", "POLICY" },
 		{ "cpu", 0, 0, G_OPTION_ARG_STRING, &t->cpu,
 		  "CPU of the guest: MODEL[,+FEATURE|,-FEATURE]...; help: a list", "CPU" },
+		{ "apic", 0, 0, G_OPTION_ARG_STRING, &t->apic,
+		  "local APIC and I/O APIC (default: as the CPU has it; no with --kernel)", "YES|NO" },
 		{ "serial", 0, 0, G_OPTION_ARG_FILENAME, &t->serial,
 		  "first serial port: stdio (default), file:NAME, pty or none", "WHERE" },
 		{ "stats", 0, G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK,

@@ -45,6 +45,7 @@ struct config {
 	enum gate_policy gate;
 	enum lockstep lockstep;
 	const char *cpu_model;
+	bool apic;			/* the CPU model has an APIC, and so has the machine */
 	const char *serial;		/* stdio, file:P, pty, none */
 	bool want_stats;
 	const char *stats_file;		/* JSON there, or NULL: a table on stderr */

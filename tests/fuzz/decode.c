@@ -68,8 +68,12 @@ static bool may_differ(const struct noise *n, uint32_t raised, const struct lock
 		return true;
 	if (raised == BIT(VEC_UD) && newer_encoding(n->bytes, 15, n->bits))
 		return true;
-	/* Of two operands that both fault, either may come first: MOVS, CMPS. */
-	if (op >= 0xa4 && op <= 0xa7 && (raised & ANY_ACCESS) && (host->vectors & ANY_ACCESS))
+	if (vendor_meaning(n->bytes, 15, n->bits))
+		return true;
+	/* Of two operands that both fault, either may come first: MOVS, CMPS. So may RET's
+	 * selector and the words behind what it takes from the stack. */
+	if (((op >= 0xa4 && op <= 0xa7) || (op & 0xfe) == 0xca) && (raised & ANY_ACCESS) &&
+	    (host->vectors & ANY_ACCESS))
 		return true;
 	/* An invalid opcode whose operand is not there to be fetched: the page, or the segment. */
 	if (at_end && ((raised | host->vectors) & BIT(VEC_UD)) &&

@@ -68,7 +68,8 @@ static uint32_t value(void)
 /* RAM, its end, the area below 1 MiB, what PCI has, the end of 4 GiB, anything. */
 static uint64_t address(void)
 {
-	switch (below(7)) {
+	switch (below(8)) {
+	case 6: return (below(2) ? 0xfee00000u : 0xfec00000u) + below(PAGE_SIZE);
 	case 0: return below(RAM);
 	case 1: return RAM - 64 + below(128);
 	case 2: return 0xa0000 + below(0x60000);
@@ -273,6 +274,38 @@ static void shadowing(void)
 		bus_out(m.bus, 0xcfe, value(), 1);
 }
 
+/* Registers of the two APICs, and what the processor does to its own. */
+static void apic(void)
+{
+	static const uint16_t regs[] = { 0x20, 0x80, 0xb0, 0xd0, 0xe0, 0xf0, 0x280, 0x300, 0x310, 0x320,
+					 0x350, 0x360, 0x370, 0x380, 0x390, 0x3e0 };
+	unsigned reg = below(2) ? regs[below(ARRAY_LEN(regs))] : below(256) << 4;
+
+	switch (below(8)) {
+	case 0:
+		cpu.cr8 = below(16);
+		irq_tpr_written(&m);
+		break;
+	case 1:
+		if (below(4))
+			break;
+		cpu.msr_apic_base = below(2) ? 0xfee00900 : rnd() >> below(64) & 0xfffffff900;
+		irq_apic_base_written(&m);
+		break;
+	case 2: case 3:
+		phys_write(&m.mem, 0xfec00000, 0x10 + below(48), 4);
+		phys_write(&m.mem, 0xfec00010, value() & (below(2) ? ~0u : 0xffff98ff), 4);
+		break;
+	case 4:
+		phys_read(&m.mem, 0xfee00000u + reg, 4);
+		break;
+	default:
+		phys_write(&m.mem, 0xfee00000u + reg, below(2) ? value() : value() & 0x1f8ff, 4);
+		if (!below(4))
+			phys_write(&m.mem, 0xfee000f0, 0x1ff, 4);
+	}
+}
+
 /* --- Rarer ones ------------------------------------------------------------------ */
 
 static void pass_time(void)
@@ -307,7 +340,7 @@ static const struct {
 	{ "configuration", 8, configuration }, { "ata", 12, ata }, { "packet", 8, packet },
 	{ "data", 8, data }, { "bus master", 10, bus_master }, { "fw_cfg", 4, firmware_dma },
 	{ "floppy", 6, floppy_command },
-	{ "shadowing", 4, shadowing }, { "time", 6, pass_time },
+	{ "shadowing", 4, shadowing }, { "apic", 10, apic }, { "time", 6, pass_time },
 };
 
 /* --- A machine ------------------------------------------------------------------- */
@@ -356,6 +389,7 @@ static bool start(int disk, int floppy)
 {
 	config.memory = RAM;
 	config.clock_instructions = true;
+	config.apic = seed % 4;
 	ns = 0;
 	if (machine_create(&m, &config))
 		return false;
