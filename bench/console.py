@@ -80,14 +80,14 @@ class Console:
         self.wait(r"[#$] ", 60)
         # Typed in two halves, so that the echo is not taken for the prompt.
         self.type(f"stty -echo; bind 'set enable-bracketed-paste off' 2>/dev/null; PS1={PROMPT[:4]}''{PROMPT[4:]}\n")
-        self.wait(f"\n{PROMPT}", 60)
+        self.wait(PROMPT, 60)
         return reached
 
     def run(self, command, limit):
         """One line for the shell: (what it printed, its exit status, seconds)."""
         start, began = self.seen, time.monotonic()
         self.type(f"{command}; echo status=$?\n")
-        found = self.wait(rf"status=(\d+)\n{PROMPT}", limit)
+        found = self.wait(rf"status=(\d+)\n[^\n]*{PROMPT}", limit)
         took = time.monotonic() - began
         return self.text[start:found.start()], int(found.group(1)), took
 
