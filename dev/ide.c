@@ -151,6 +151,23 @@ static uint32_t data_read(struct ide_drive *d, unsigned size)
 	return val;
 }
 
+/* As many whole words of this DRQ block as are wanted. */
+static unsigned data_read_block(struct ide_drive *d, unsigned size, uint8_t *to, unsigned count)
+{
+	unsigned n;
+
+	if (!in_phase(d, false))
+		return 0;
+	n = (d->end - d->pos) / size;
+	if (n > count)
+		n = count;
+	memcpy(to, d->buffer + d->pos, n * size);
+	d->pos += n * size;
+	if (d->pos == d->end)
+		block_moved(d);
+	return n;
+}
+
 static void data_write(struct ide_drive *d, uint32_t val, unsigned size)
 {
 	if (!in_phase(d, true))
@@ -319,6 +336,16 @@ static uint32_t ide_in(void *dev, uint16_t port, unsigned size)
 	for (unsigned i = 0; i < size; i++)
 		val |= (uint32_t)byte_in(c, (uint16_t)(port + i)) << 8 * i;
 	return val;
+}
+
+static unsigned ide_in_block(void *dev, uint16_t port, unsigned size, uint8_t *to, unsigned count)
+{
+	struct ide *ide = dev;
+	struct ide_channel *c = is_dma(port) ? NULL : channel_of(ide, port);
+
+	if (!c || port & 0x200 || (port & 7) != R_DATA)
+		return 0;
+	return data_read_block(&c->drives[c->selected], size, to, count);
 }
 
 static void ide_out(void *dev, uint16_t port, uint32_t val, unsigned size)
@@ -545,6 +572,6 @@ static int ide_restore(void *dev, struct state *s)
 
 const struct device_ops ide_device = {
 	.name = "ide", .state_size = sizeof(struct ide),
-	.init = ide_init, .reset = ide_reset, .in = ide_in, .out = ide_out,
+	.init = ide_init, .reset = ide_reset, .in = ide_in, .out = ide_out, .in_block = ide_in_block,
 	.save = ide_save, .restore = ide_restore, .fini = ide_fini,
 };

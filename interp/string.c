@@ -3,7 +3,7 @@
  * MOVS CMPS STOS LODS SCAS INS OUTS with every prefix (SDM 2 REP). Each finished
  * iteration is visible in the registers, so a fault or an interrupt between two
  * iterations resumes at the instruction. Ascending MOVS and STOS over plain memory
- * go a page at a time.
+ * go a page at a time, and INS as much at once as the device has ready.
  */
 #include <string.h>
 
@@ -243,6 +243,18 @@ static const struct op *after_io(struct interp *v, const struct op *op)
 	NEXT_CHECKED(v, op);
 }
 
+/* The port's next values into plain memory; elements moved, 0 if it must be done singly. */
+static unsigned ins_bulk(struct interp *v, const struct op *op, uint16_t port, uint64_t left)
+{
+	unsigned n = burst_bytes(v, op, RDI, left);
+	uint8_t *dst;
+
+	if (!n)
+		return 0;
+	dst = mem_span(v, SEG_ES, index_get(v, op, RDI), op->osize, &n, ACC_WRITE);
+	return dst ? bus_in_block(v->m->bus, port, op->osize, dst, n / op->osize) : 0;
+}
+
 HANDLER(h_ins)
 {
 	SYNC(v, op);
@@ -253,12 +265,19 @@ HANDLER(h_ins)
 	clock_sync(v);
 	for (uint64_t left = count_left(v, op); left; done++) {
 		uint64_t off = index_get(v, op, RDI);
+		unsigned n = 0;
 
-		mem_probe_write(v, SEG_ES, off, op->osize);
-		mem_write(v, SEG_ES, off, op->osize, bus_in(v->m->bus, port, op->osize));
-		index_add(v, op, RDI, step(v, op));
-		count_down(v, op, 1);
-		if (--left && must_pause(v, done))
+		if (repeated(op) && !(v->cpu.eflags & FL_DF) && !v->special)
+			n = ins_bulk(v, op, port, left);
+		if (!n) {
+			mem_probe_write(v, SEG_ES, off, op->osize);
+			mem_write(v, SEG_ES, off, op->osize, bus_in(v->m->bus, port, op->osize));
+			n = 1;
+		}
+		index_add(v, op, RDI, step(v, op) * n);
+		count_down(v, op, n);
+		left -= n;
+		if (left && must_pause(v, done))
 			return pause_string(v, op);
 	}
 	return after_io(v, op);

@@ -104,6 +104,15 @@ uint32_t bus_in(struct bus *b, uint16_t port, unsigned size)
 	return low | bus_in(b, (uint16_t)(port + size / 2), size / 2) << 4 * size;
 }
 
+unsigned bus_in_block(struct bus *b, uint16_t port, unsigned size, uint8_t *to, unsigned count)
+{
+	const struct claim *c = &b->claims[b->owner[port]];
+
+	if (!c->ops || !c->ops->in_block || !bus_whole(b, c, port, size))
+		return 0;
+	return c->ops->in_block(c->dev, port, size, to, count);
+}
+
 void bus_out(struct bus *b, uint16_t port, uint32_t val, unsigned size)
 {
 	const struct claim *c = &b->claims[b->owner[port]];

@@ -27,5 +27,8 @@ void bus_claim_moving(struct bus *b, uint16_t first, unsigned count, unsigned wi
 const struct device_ops *bus_owner(const struct bus *b, uint16_t port);
 uint32_t bus_in(struct bus *b, uint16_t port, unsigned size);
 void bus_out(struct bus *b, uint16_t port, uint32_t val, unsigned size);
+/* The next values of a port that moves data, at most count of them: how many there are at
+ * once, 0 if bus_in() must be asked. */
+unsigned bus_in_block(struct bus *b, uint16_t port, unsigned size, uint8_t *to, unsigned count);
 
 #endif

@@ -23,6 +23,9 @@ struct device_ops {
 	/* size is 1, 2 or 4. Unimplemented reads give all ones. */
 	uint32_t (*in)(void *dev, uint16_t port, unsigned size);
 	void (*out)(void *dev, uint16_t port, uint32_t val, unsigned size);
+	/* May be NULL. What in() would give count times, as much of it as is there at once:
+	 * how many, maybe 0. For ports that move data (REP INS). */
+	unsigned (*in_block)(void *dev, uint16_t port, unsigned size, uint8_t *to, unsigned count);
 	void (*save)(void *dev, struct state *s);
 	int (*restore)(void *dev, struct state *s);	/* -EINVAL: not a valid state */
 	void (*fini)(void *dev);			/* may be NULL */

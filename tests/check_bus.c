@@ -25,6 +25,16 @@ static void dev_out(void *dev, uint16_t port, uint32_t val, unsigned size)
 	snprintf(seen + n, sizeof(seen) - n, "%s%x/%u=%x ", (const char *)dev, port, size, val);
 }
 
+static unsigned dev_in_block(void *dev, uint16_t port, unsigned size, uint8_t *to, unsigned count)
+{
+	size_t n = strlen(seen);
+
+	snprintf(seen + n, sizeof(seen) - n, "%s%x/%u*%u ", (const char *)dev, port, size, count);
+	memset(to, 0x5a, size * count);
+	return count;
+}
+
+static const struct device_ops mover = { .name = "mover", .in = dev_in, .in_block = dev_in_block };
 static const struct device_ops ops = { .name = "test", .in = dev_in, .out = dev_out };
 static const struct device_ops deaf = { .name = "deaf" };
 
@@ -99,6 +109,23 @@ START_TEST(nobody)
 }
 END_TEST
 
+/* Only what the device would be given whole, and only one that can. */
+START_TEST(blocks)
+{
+	uint8_t to[8];
+
+	bus_claim(bus, 0x600, 2, 2, &mover, "m");
+	ck_assert_uint_eq(bus_in_block(bus, 0x600, 2, to, 4), 4);
+	ck_assert_str_eq(seen, "m600/2*4 ");
+	ck_assert_uint_eq(to[7], 0x5a);
+	ck_assert_uint_eq(bus_in_block(bus, 0x600, 4, to, 2), 0);
+	ck_assert_uint_eq(bus_in_block(bus, 0x601, 2, to, 2), 0);
+	ck_assert_uint_eq(bus_in_block(bus, 0x300, 4, to, 2), 0);
+	ck_assert_uint_eq(bus_in_block(bus, 0x500, 1, to, 2), 0);
+	ck_assert_str_eq(seen, "m600/2*4 ");
+}
+END_TEST
+
 START_TEST(last_claim_wins)
 {
 	bus_claim(bus, 0x102, 2, 2, &ops, "x");
@@ -118,6 +145,7 @@ int main(void)
 	tcase_add_test(t, split);
 	tcase_add_test(t, straddling);
 	tcase_add_test(t, nobody);
+	tcase_add_test(t, blocks);
 	tcase_add_test(t, last_claim_wins);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);

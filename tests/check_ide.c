@@ -213,6 +213,31 @@ START_TEST(pio_read)
 }
 END_TEST
 
+/* A block at once, and no further than what the drive has ready: the next sector comes with
+ * its interrupt. What is not a whole word is left to the single access. */
+START_TEST(pio_read_at_once)
+{
+	lba28(40, 2);
+	ck_assert_uint_eq(bus_in_block(pc.bus, 0x1f0, 2, buf, 256), 0);
+	ck_assert_uint_eq(command(0x20), 0x58);
+	ck_assert_int_eq(take(), 14);
+	ck_assert_uint_eq(bus_in_block(pc.bus, 0x1f7, 1, buf, 1), 0);
+	ck_assert_uint_eq(bus_in_block(pc.bus, 0x1f0, 2, buf, 5), 5);
+	ck_assert_uint_eq(bus_in(pc.bus, 0x1f0, 1), image_word(40 * 512 + 8) >> 16 & 0xff);
+	ck_assert_uint_eq(bus_in_block(pc.bus, 0x1f0, 4, buf + 11, 1024), 125);
+	ck_assert_uint_eq(bus_in_block(pc.bus, 0x1f0, 4, buf + 11, 1024), 0);
+	ck_assert_int_eq(take(), -1);
+	ck_assert_uint_eq(bus_in(pc.bus, 0x1f0, 1), image_word(40 * 512 + 508) >> 24);
+	buf[10] = (uint8_t)(image_word(40 * 512 + 8) >> 16);
+	ck_assert(image_is(buf, 40 * 512, 511));
+	ck_assert_int_eq(take(), 14);
+	ck_assert_uint_eq(bus_in_block(pc.bus, 0x1f0, 2, buf, 1024), 256);
+	ck_assert(image_is(buf, 41 * 512, 512));
+	ck_assert_uint_eq(in(0x1f7), 0x50);
+	ck_assert_uint_eq(bus_in_block(pc.bus, 0x1f0, 2, buf, 1024), 0);
+}
+END_TEST
+
 START_TEST(multiple)
 {
 	lba28(7, 20);
@@ -696,6 +721,7 @@ int main(void)
 	tcase_add_test(t, presence);
 	tcase_add_test(t, identify);
 	tcase_add_test(t, pio_read);
+	tcase_add_test(t, pio_read_at_once);
 	tcase_add_test(t, multiple);
 	tcase_add_test(t, pio_write);
 	tcase_add_test(t, errors);

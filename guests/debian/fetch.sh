@@ -38,6 +38,10 @@ seabios            amd64 seabios                         bios=usr/share/seabios/
 grub-rescue        amd64 grub-rescue-pc                  cdrom=usr/lib/grub-rescue/grub-rescue-cdrom.iso floppy=usr/lib/grub-rescue/grub-rescue-floppy.img usb=usr/lib/grub-rescue/grub-rescue-usb.img
 isolinux           amd64 isolinux                        isolinux.bin=usr/lib/ISOLINUX/isolinux.bin isohdpfx.bin=usr/lib/ISOLINUX/isohdpfx.bin
 syslinux           amd64 syslinux-common                 ldlinux.c32=usr/lib/syslinux/modules/bios/ldlinux.c32
+syslinux-install   amd64 syslinux                        syslinux=usr/bin/syslinux
+syslinux-menu      amd64 syslinux-common                 menu.c32=usr/lib/syslinux/modules/bios/menu.c32 libutil.c32=usr/lib/syslinux/modules/bios/libutil.c32 vesamenu.c32=usr/lib/syslinux/modules/bios/vesamenu.c32 libcom32.c32=usr/lib/syslinux/modules/bios/libcom32.c32
+memtest-iso        amd64 memtest86+                      ia32=usr/lib/memtest86+/memtest86+ia32.iso x64=usr/lib/memtest86+/memtest86+x64.iso
+u-boot             amd64 u-boot-qemu                     bios=usr/lib/u-boot/qemu-x86/u-boot.rom bios64=usr/lib/u-boot/qemu-x86_64/u-boot.rom
 ipxe               amd64 ipxe                            iso=usr/lib/ipxe/ipxe.iso
 bochsbios          amd64 bochsbios                       bios=usr/share/bochs/BIOS-bochs-latest
 vgabios            amd64 vgabios                         bios=usr/share/vgabios/vgabios.bin
