@@ -67,6 +67,12 @@ void verb_block(struct call *c)
 		snprintf(name, sizeof(name), "ide%u-hd%u", i / 2, i % 2);
 		show(c, all, name, m->disks[i], NULL);
 	}
+	for (unsigned i = 0; i < MACHINE_DISKS; i++) {
+		if (!m->virtio_disks[i])
+			continue;
+		snprintf(name, sizeof(name), "virtio%u", i);
+		show(c, all, name, m->virtio_disks[i], NULL);
+	}
 	for (struct drive *d = m->drives; d; d = d->next)
 		show(c, all, d->name, *d->disk, d);
 	json_node_take_array(n, all);

@@ -37,17 +37,23 @@ int media_open(struct machine *m, const struct config *cfg, char why[static WHY_
 	m->disk_is_cd[CD_DRIVE] = cfg->cdrom.file;
 	if (!err && cfg->cdrom.file)
 		err = disk_open(&m->disks[CD_DRIVE], "cdrom", &cfg->cdrom, CD_SECTOR, 0, why);
-	for (unsigned i = 0; !err && i < CONFIG_DISKS && cfg->disks[i].file; i++, at++) {
+	for (unsigned i = 0; !err && i < CONFIG_DISKS && cfg->disks[i].file; i++) {
+		if (cfg->disks[i].virtio) {
+			err = disk_open(&m->virtio_disks[i], "disk", &cfg->disks[i], SECTOR, 0, why);
+			continue;
+		}
 		at += at == CD_DRIVE && cfg->cdrom.file;
 		if (at == MACHINE_DISKS)
 			return load_fail(why, -EINVAL, "disk %s: no drive is left for it beside "
 					 "the CD's", cfg->disks[i].file);
-		err = disk_open(&m->disks[at], "disk", &cfg->disks[i], SECTOR, 0, why);
+		err = disk_open(&m->disks[at++], "disk", &cfg->disks[i], SECTOR, 0, why);
 	}
 	if (!err && cfg->floppy.file)
 		err = disk_open(&m->floppies[0], "floppy", &cfg->floppy, SECTOR, FLOPPY_SIZE, why);
 	for (unsigned i = 0; i < MACHINE_DISKS; i++)
 		disk_watch(m->disks[i], &m->attention);
+	for (unsigned i = 0; i < MACHINE_DISKS; i++)
+		disk_watch(m->virtio_disks[i], &m->attention);
 	for (unsigned i = 0; i < MACHINE_FLOPPIES; i++)
 		disk_watch(m->floppies[i], &m->attention);
 	return err;
@@ -57,6 +63,8 @@ void media_close(struct machine *m)
 {
 	for (unsigned i = 0; i < MACHINE_DISKS; i++)
 		disk_close(m->disks[i]);
+	for (unsigned i = 0; i < MACHINE_DISKS; i++)
+		disk_close(m->virtio_disks[i]);
 	for (unsigned i = 0; i < MACHINE_FLOPPIES; i++)
 		disk_close(m->floppies[i]);
 	if (m->debugcon >= 0)

@@ -286,6 +286,8 @@ static int options_convert(struct options *o)
 	if (r == OPTIONS_RUN)
 		r = options_display(o);
 	if (r == OPTIONS_RUN)
+		r = options_net(o);
+	if (r == OPTIONS_RUN)
 		r = options_control(o);
 	if (r == OPTIONS_RUN && c->cpu_model)
 		r = check_cpu(c->cpu_model);
@@ -342,8 +344,8 @@ static GOptionContext *options_context(struct options *o)
 		{ "module", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &t->modules,
 		  "Multiboot module and its arguments; may be repeated", "'FILE [ARG...]'" },
 		{ "disk", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &t->disks,
-		  "image of an IDE disk (format: raw, auto, qcow2, vmdk, vdi, vhd, vhdx); up to four times",
-		  "FILE[,format=NAME][,readonly][,snapshot]" },
+		  "image of a disk, IDE or virtio (format: raw, auto, qcow2, vmdk, vdi, vhd, vhdx); up to four times",
+		  "FILE[,format=NAME][,if=ide|virtio][,readonly][,snapshot]" },
 		{ "cdrom", 0, 0, G_OPTION_ARG_FILENAME, &t->cdrom,
 		  "image of a CD or DVD, in an ATAPI drive", "FILE[,format=NAME]" },
 		{ "floppy", 0, 0, G_OPTION_ARG_FILENAME, &t->floppy,
@@ -354,6 +356,11 @@ static GOptionContext *options_context(struct options *o)
 		  "BIOS image, used without --kernel (default: SeaBIOS as packaged)", "FILE" },
 		{ "debugcon", 0, 0, G_OPTION_ARG_FILENAME, &t->debugcon,
 		  "the BIOS's debug port 0x402: stderr or file:NAME", "WHERE" },
+		{ "net", 0, 0, G_OPTION_ARG_STRING, &t->net,
+		  "network interface: none (default), or user: this host's network as seen by a program; "
+		  "with model=virtio-net-pci|ne2k_pci, hostfwd=tcp:[ADDR]:PORT-[ADDR]:PORT, restrict=on, "
+		  "mac=ADDR", "none|user[,...]" },
+		{ "nic", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &t->net, NULL, NULL },
 		{ "display", 0, 0, G_OPTION_ARG_STRING, &t->display,
 		  "where the screen is: none (default), terminal, or vnc (port 5900 of this host)",
 		  "none|terminal|vnc[=ADDR:PORT]" },
@@ -473,7 +480,7 @@ void options_free(struct options *o)
 		o->text.kernel, o->text.initrd, o->text.append, o->text.memory, o->text.engine,
 		o->text.direct, o->text.gate, o->text.cpu, o->text.serial, o->text.stats_file,
 		o->text.clock, o->text.rtc, o->text.trace, o->text.kernel_unpack, o->text.bios,
-		o->text.debugcon, o->text.cdrom, o->text.floppy, o->text.boot, o->text.vga,
+		o->text.debugcon, o->text.cdrom, o->text.floppy, o->text.boot, o->text.net, o->text.vga,
 		o->text.vgabios, o->text.display, o->text.vnc_password, o->text.screenshot,
 		o->text.control, o->text.qmp,
 	};

@@ -11,7 +11,7 @@ struct options {
 	struct option_text {
 		char *kernel, *initrd, *append, *memory, *engine, *direct, *gate, *cpu, *serial;
 		char *stats_file, *clock, *rtc, *trace, *kernel_unpack;
-		char *bios, *debugcon, *cdrom, *floppy, *boot;
+		char *bios, *debugcon, *cdrom, *floppy, *boot, *net;
 		char *vga, *vgabios, *display, *vnc_password, *screenshot, *apic;
 		char *control, *qmp;
 		char **modules, **disks;
@@ -33,6 +33,8 @@ int options_drives(struct options *o);
 /* Likewise of the display: options_display.c. After c->serial. */
 int options_display(struct options *o);
 
+/* And of the network: options_net.c. */
+int options_net(struct options *o);
 /* options_control.c. */
 int options_control(struct options *o);
 /* Likewise of the APIC: options_apic.c. After c->kernel and c->cpu_model. */

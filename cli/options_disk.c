@@ -14,7 +14,9 @@ static bool take_word(const char *word, struct config_disk *out)
 		return format_parse(word + strlen("format="), &out->format);
 	out->readonly |= strcmp(word, "readonly") == 0;
 	out->snapshot |= strcmp(word, "snapshot") == 0;
-	return !strcmp(word, "readonly") || !strcmp(word, "snapshot");
+	out->virtio |= strcmp(word, "if=virtio") == 0;
+	return !strcmp(word, "readonly") || !strcmp(word, "snapshot") || !strcmp(word, "if=virtio") ||
+	       !strcmp(word, "if=ide");
 }
 
 static int format_unknown(const char *option, const char *text, const char *format)
@@ -29,7 +31,7 @@ static int format_unknown(const char *option, const char *text, const char *form
 	return EXIT_USAGE;
 }
 
-/* "FILE[,format=NAME][,readonly][,snapshot]". The words are cut off from the end, so that a
+/* "FILE[,format=NAME][,if=ide|virtio][,readonly][,snapshot]". The words are cut off from the end, so that a
  * name may have commas. */
 static int parse_image(const char *option, char *text, struct config_disk *out)
 {
@@ -44,8 +46,11 @@ static int parse_image(const char *option, char *text, struct config_disk *out)
 		return OPTIONS_RUN;
 	if (g_str_has_prefix(comma + 1, "format="))
 		return format_unknown(option, text, comma + 1 + strlen("format="));
-	return usage_error("--%s=%s: '%s' is unknown; say format=NAME, readonly or snapshot", option,
-			   text, comma + 1);
+	if (g_str_has_prefix(comma + 1, "if="))
+		return usage_error("--%s=%s: '%s' is unknown; say if=ide or if=virtio", option, text,
+				   comma + 1);
+	return usage_error("--%s=%s: '%s' is unknown; say format=NAME, if=virtio, readonly or snapshot",
+			   option, text, comma + 1);
 }
 
 static int check_boot(const char *order)
@@ -88,6 +93,8 @@ int options_drives(struct options *o)
 	if (r == OPTIONS_RUN && t->cdrom)
 		r = parse_image("cdrom", t->cdrom, &c->cdrom);
 	c->cdrom.readonly = true;
+	if (r == OPTIONS_RUN && (c->floppy.virtio || c->cdrom.virtio))
+		r = usage_error("if=virtio is for disks, not for --floppy and --cdrom");
 	if (r == OPTIONS_RUN && t->boot)
 		r = check_boot(t->boot);
 	if (r == OPTIONS_RUN && t->debugcon)

@@ -17,6 +17,7 @@
 #include "cli/display.h"
 #include "cli/firmware.h"
 #include "cli/load.h"
+#include "cli/network.h"
 #include "cli/options.h"
 #include "cli/screenshot.h"
 #include "cli/stats.h"
@@ -38,6 +39,7 @@ struct run {
 	struct control_socket *socket;
 	struct console *console;
 	struct display *display;
+	struct network *network;
 	char why[WHY_SIZE];
 };
 
@@ -97,6 +99,9 @@ static int run_create_outside(struct run *r)
 		return failed_why(r->why);
 	if (display_start(&r->display, m, r->console, r->control, r->why))
 		return failed_why(r->why);
+	err = network_start(r->network);
+	if (err)
+		return failed("network", err);
 	return EXIT_OK;
 }
 
@@ -116,6 +121,8 @@ static int run_create(struct run *r)
 	if (vgabios_load(m, r->cfg, &r->vgabios, r->why))
 		return failed_why(r->why);
 	if (media_open(m, r->cfg, r->why))
+		return failed_why(r->why);
+	if (network_open(&r->network, m, r->why))
 		return failed_why(r->why);
 	if (chardev_open(&m->console, m, r->cfg->serial, r->why))
 		return failed_why(r->why);
@@ -137,11 +144,13 @@ static void run_destroy(struct run *r)
 	display_stop(r->display);
 	control_socket_close(r->socket);
 	console_stop(r->console);
+	network_stop(r->network);
 	control_destroy(r->control);
 	if (r->vmm)
 		vmm_destroy(r->vmm);
 	if (r->made) {	/* the serial port writes what it has left */
 		machine_destroy(&r->machine);
+		network_close(r->network);
 		chardev_close(r->machine.console);
 		media_close(&r->machine);
 	}

@@ -22,7 +22,7 @@
 #include "dev/image_format.h"
 
 #define BLOCK		4096u
-#define NAME_SHOWN	160	/* of a name in a message: its end */
+#define NAME_SHOWN	120	/* of a name in a message: its end */
 
 struct disk {
 	char *name;

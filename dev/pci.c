@@ -211,6 +211,15 @@ void pci_set_router(struct machine *m, int (*route)(void *self, unsigned pirq), 
 	m->pci->router = self;
 }
 
+/* Without a BIOS: the line's number as one would have left it. */
+static void line_preset(const struct pci_bus *b, struct pci_function *f)
+{
+	int line = !b->m->mem.legacy && b->route ? b->route(b->router, pirq_of(f)) : -1;
+
+	if (line >= 0)
+		f->config[PCI_LINE] = (uint8_t)line;
+}
+
 /* --- Functions ------------------------------------------------------------------- */
 
 void pci_add(struct machine *m, unsigned slot, unsigned function, struct pci_function *f)
@@ -220,6 +229,8 @@ void pci_add(struct machine *m, unsigned slot, unsigned function, struct pci_fun
 	bug_on(!b || b->nfunctions == FUNCTIONS || slot > 31 || function > 7);
 	f->m = m;
 	f->devfn = (uint8_t)(slot << 3 | function);
+	if (f->config[PCI_PIN] && !f->config[PCI_LINE])
+		line_preset(b, f);
 	memcpy(f->power_on, f->config, sizeof(f->config));
 	b->functions[b->nfunctions++] = f;
 }
@@ -294,7 +305,7 @@ static struct pci_function *selected(const struct pci_bus *b)
 static uint32_t pci_in(void *dev, uint16_t port, unsigned size)
 {
 	const struct pci_bus *b = dev;
-	const struct pci_function *f;
+	struct pci_function *f;
 	uint32_t val = 0;
 
 	if (port == FIRST && size == 4)
@@ -303,6 +314,8 @@ static uint32_t pci_in(void *dev, uint16_t port, unsigned size)
 		return b->reset_control;
 	if (port < DATA || !(f = selected(b)))
 		return ~0u;
+	if (f->reading)
+		f->reading(f->self, (b->address & 0xfc) + (port & 3), size);
 	for (unsigned i = 0; i < size; i++)
 		val |= (uint32_t)f->config[(b->address & 0xfc) + (port & 3) + i] << 8 * i;
 	return val;

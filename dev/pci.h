@@ -58,6 +58,8 @@ struct pci_function {
 	struct pci_bar bars[PCI_BARS];
 	/* After the guest wrote bytes [off, off + size) of config. May be NULL. */
 	void (*written)(void *self, unsigned off, unsigned size);
+	/* Before it reads them. May be NULL. */
+	void (*reading)(void *self, unsigned off, unsigned size);
 	void *self;
 	uint8_t devfn;
 	bool intx;			/* the level of the pin in PCI_PIN */

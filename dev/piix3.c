@@ -14,6 +14,7 @@
 
 #define PIRQ_ROUTE	0x60
 #define PIRQ_OFF	0x80
+#define ELCR2		0x4d1		/* lines 8-15: edge or level (2.5.4) */
 #define PIRQ_LINES	0xdef8u		/* those that a wire can be routed to */
 
 struct piix3 {
@@ -70,6 +71,9 @@ static void piix3_reset(void *dev)
 
 	pci_reset(&p->pci);
 	pci_route(p->pci.m);
+	/* No BIOS: the lines that wires are routed to are triggered by level, as one does it. */
+	if (!p->pci.m->mem.legacy)
+		bus_out(p->pci.m->bus, ELCR2, (1 << 10 | 1 << 11) >> 8, 1);
 }
 
 static void piix3_save(void *dev, struct state *s)

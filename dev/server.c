@@ -110,6 +110,7 @@ int server_start(struct server *s, char *const argv[], int listener)
 	int err = program ? 0 : -ENOENT;
 
 	*s = (struct server){ .name = argv[0], .words = -1 };
+	signal(SIGCHLD, SIG_DFL);	/* whoever started us may have had it ignored: no status then */
 	if (!err && !env)
 		err = -ENOMEM;
 	if (!err) {

@@ -13,6 +13,9 @@ const struct device_ops *const device_table[] = {
 	&ide_device,		/* PCI 1.1, 0x1f0, 0x170, ...	two IDE cables */
 	&piix4_pm_device,	/* PCI 1.3, 0xb2, 0xafe0	power management, ACPI */
 	&vga_device,		/* PCI 2.0, 0x3b4-0x3da, 0x1ce-0x1d0	display */
+	&ne2000_device,		/* PCI 3.0		NE2000, if asked for */
+	&virtio_net_device,	/* PCI 3.0		likewise virtio-net */
+	&virtio_blk_device,	/* PCI 4.0-7.0		a virtio-blk for each such disk */
 	&pit_device,		/* 0x40-0x43, 0x61	8254, speaker gate */
 	&rtc_device,		/* 0x70-0x71		MC146818 and CMOS memory */
 	&i8042_device,		/* 0x60, 0x64		keyboard controller */

@@ -29,8 +29,25 @@ struct config_disk {
 	enum image_format format;
 	bool readonly;
 	bool snapshot;			/* what the guest writes is forgotten at the end */
+	bool virtio;			/* a virtio-blk device of its own, not an IDE drive */
 };
 #define CONFIG_DISKS	4
+
+/* The network interface and what the user-mode network at its other end lets through. */
+enum nic_model { NIC_NONE, NIC_NE2K_PCI, NIC_VIRTIO };
+struct config_forward {			/* addresses and ports as the host has numbers */
+	bool udp;
+	uint32_t host, guest;
+	uint16_t host_port, guest_port;
+};
+#define CONFIG_FORWARDS	32
+struct config_net {
+	enum nic_model model;
+	uint8_t mac[6];
+	bool restricted;		/* nothing but the forwarded ports */
+	unsigned nforwards;
+	struct config_forward forwards[CONFIG_FORWARDS];
+};
 
 struct config {
 	const char *kernel, *initrd, *append;
@@ -47,6 +64,7 @@ struct config {
 	bool paused;			/* the machine starts stopped */
 	const char *vnc_password;	/* a file that holds it, or NULL */
 	struct config_disk disks[CONFIG_DISKS], cdrom, floppy;	/* file: NULL if there is none */
+	struct config_net net;
 	const char *boot_order;		/* letters a, c, d, or NULL */
 	uint64_t memory;		/* bytes */
 	enum engine engine;

@@ -28,6 +28,7 @@ enum power {
 struct chardev;	/* dev/chardev.h: the host side of a serial port */
 struct disk;	/* dev/disk.h: an image file */
 struct pci_bus;	/* dev/pci.h */
+struct net;	/* dev/net.h: the cable of the network interface */
 struct isa_dma;	/* dev/isa_dma.h */
 struct vga;	/* dev/vga.h */
 struct input;	/* dev/input.h */
@@ -60,6 +61,8 @@ struct machine {
 	struct disk *disks[MACHINE_DISKS];
 	bool disk_is_cd[MACHINE_DISKS];
 	struct disk *floppies[MACHINE_FLOPPIES];
+	struct disk *virtio_disks[MACHINE_DISKS];
+	struct net *net;		/* likewise; NULL: no network interface */
 	int debugcon;			/* host file of the firmware's debug port, or -1 */
 	struct pci_bus *pci;		/* set by the bus, before devices that are on it */
 	struct isa_dma *isa_dma;	/* likewise */
@@ -93,7 +96,7 @@ struct machine {
 };
 
 enum attention {
-	ATT_INPUT   = 1,	/* host input waits for a device (chardev, input) */
+	ATT_INPUT   = 1,	/* host input waits for a device (chardev, input, net) */
 	ATT_QUIT    = 2,
 	ATT_TIMEOUT = 4,
 	ATT_TIMER   = 8,	/* look at the clock */

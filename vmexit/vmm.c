@@ -10,6 +10,7 @@
 
 #include "dev/chardev.h"
 #include "dev/input.h"
+#include "dev/net.h"
 #include "vmexit/internal.h"
 
 /* Instructions between two looks at the clock: some 50 us. */
@@ -30,6 +31,7 @@ void vmm_serve(struct machine *m, unsigned bits)
 	if (bits & ATT_INPUT && !m->stopped) {
 		chardev_deliver(m->console);
 		input_deliver(m);
+		net_deliver(m);
 	}
 	if (bits & ATT_LOOK && m->look)
 		m->look(m->look_arg);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "dev/drive.h"
+#include "dev/net.h"
 #include "dev/pci.h"
 #include "dev/table.h"
 #include "machine/legacy.h"
@@ -80,9 +81,11 @@ unsigned deeds_below(unsigned n)
 	return (unsigned)(rnd() >> 20) % n;
 }
 #define below(n) deeds_below(n)
+#define value	 deeds_value
+#define address	 deeds_address
 
 /* Small numbers, single bits and ends are where mistakes live. */
-static uint32_t value(void)
+uint32_t deeds_value(void)
 {
 	switch (below(5)) {
 	case 0: return below(16);
@@ -93,7 +96,7 @@ static uint32_t value(void)
 }
 
 /* RAM, its end, the area below 1 MiB, what PCI has, the end of 4 GiB, anything. */
-static uint64_t address(void)
+uint64_t deeds_address(void)
 {
 	switch (below(8)) {
 	case 6: return (below(2) ? 0xfee00000u : 0xfec00000u) + below(PAGE_SIZE);
@@ -115,7 +118,7 @@ static uint16_t port(void)
 		{ 0x00, 0x100 }, { 0x170, 8 }, { 0x1f0, 8 }, { 0x376, 2 }, { 0x3b0, 0x30 },
 		{ 0x3f0, 16 }, { 0x402, 1 }, { 0x480, 16 }, { 0x4d0, 2 }, { 0x510, 12 }, { 0x600, 64 },
 		{ 0xaf00, 256 },
-		{ 0xcf8, 8 }, { 0xc000, 32 }, { 0x1ce, 4 },
+		{ 0xcf8, 8 }, { 0xc000, 32 }, { 0x1ce, 4 }, { NIC_PORTS, 32 }, { BLK_PORTS, 32 },
 	};
 	unsigned i = below(ARRAY_LEN(places) + 1);
 
@@ -175,6 +178,7 @@ static void configuration(void)
 	bus_out(m.bus, 0xcf8, 0x80000000u | f | reg, 4);
 	access_port((uint16_t)(0xcfc + below(4)));
 	if (!below(3)) {		/* and mostly back in order */
+		deeds_place();
 		bus_out(m.bus, 0xcf8, 0x80000904, 4);
 		bus_out(m.bus, 0xcfc, 5, 2);
 		bus_out(m.bus, 0xcf8, 0x80000920, 4);
@@ -404,6 +408,8 @@ static const struct deed {
 	{ "bus master", { 10, 10 }, bus_master }, { "fw_cfg", { 4, 0 }, firmware_dma },
 	{ "floppy", { 6, 8 }, floppy_command }, { "drive's port", { 0, 8 }, drive_port },
 	{ "user", { 1, 1 }, user },
+	{ "frames", { 3, 0 }, deed_frames }, { "ne2000", { 6, 0 }, deed_ne2000 },
+	{ "virtio", { 3, 1 }, deed_virtio }, { "queue", { 12, 6 }, deed_queue },
 	{ "shadowing", { 4, 0 }, shadowing }, { "apic", { 10, 0 }, apic }, { "time", { 6, 1 }, pass_time },
 };
 
@@ -476,6 +482,10 @@ static struct disk *drive(int fd, bool readonly)
 
 static bool start(int disk, int floppy)
 {
+	static const uint8_t mac[6] = { 0x52, 0x54, 0, 0, 0, 1 };
+
+	config.net.model = below(2) ? NIC_VIRTIO : NIC_NE2K_PCI;
+	memcpy(config.net.mac, mac, sizeof(mac));
 	config.memory = RAM;
 	config.clock_instructions = true;
 	config.apic = below(4);
@@ -490,6 +500,9 @@ static bool start(int disk, int floppy)
 	m.disks[2] = drive(disk, true);
 	m.disk_is_cd[2] = true;
 	m.floppies[0] = drive(floppy, false);
+	m.virtio_disks[0] = drive(disk, false);
+	if (net_create(&m.net, &m))
+		return false;
 	if (legacy_set_bios(&m.mem, bios, sizeof(bios)))
 		return false;
 	memory_add_range(&m.mem, &(struct range){ .base = (1ull << 32) - BIOS, .size = BIOS,
@@ -503,6 +516,8 @@ static bool start(int disk, int floppy)
 static void stop(void)
 {
 	machine_destroy(&m);
+	net_destroy(m.net);
+	disk_close(m.virtio_disks[0]);
 	for (unsigned i = 0; i < MACHINE_DISKS; i++)
 		disk_close(m.disks[i]);
 	disk_close(m.floppies[0]);

@@ -18,12 +18,26 @@ void deeds_bytes(const uint8_t *p, size_t n);
 size_t deeds_left(void);		/* bytes */
 unsigned deeds_below(unsigned n);	/* the next decision, 0 to n - 1 */
 
-/* A machine with disks, a CD and a floppy. */
+uint32_t deeds_value(void);	/* small numbers, single bits, ends, anything */
+uint64_t deeds_address(void);	/* RAM, its end, what lies behind, anything */
+
+/* A machine with disks, a CD, a floppy and a network interface. */
 bool deeds_open(void);
 struct machine *deeds_machine(void);
 void deeds_do(enum deeds_kind kind);
 const char *deeds_name(void);		/* of the last one */
 /* NULL, or what is not as it should be; thorough: every byte of the ROM and of the images. */
 const char *deeds_close(bool thorough);
+
+/* deeds_net.c: what is in slots 3 and 4 put where its deeds look for it, and they. */
+#define NIC_PORTS	0xc100
+#define BLK_PORTS	0xc180
+#define NIC_MEMORY	0xe8000000u
+#define BLK_MEMORY	0xe8010000u
+void deeds_place(void);
+void deed_frames(void);
+void deed_ne2000(void);
+void deed_virtio(void);
+void deed_queue(void);
 
 #endif
