@@ -18,19 +18,14 @@
 #define LAPIC_AT	0xfee00000u
 #define FLAT		0xfu		/* the upper half of the DFR's byte; else clusters */
 
-/* Whoever loads a kernel without a BIOS leaves what a BIOS would have: virtual wire. */
-static void power_on(struct lapic *l, bool firmware)
+/* SDM 3A 10.4.7.1 */
+static void power_on(struct lapic *l)
 {
 	struct lapic new = { .m = l->m, .range = l->range, .timer = l->timer, .lint0 = l->lint0,
 			     .dfr = ~0u, .svr = 0xff };
 
 	for (unsigned i = 0; i < LVTS; i++)
 		new.lvt[i] = LVT_MASKED;
-	if (!firmware) {
-		new.svr |= SVR_ENABLED;
-		new.lvt[LVT_LINT0] = DELIVER_EXTINT << 8;
-		new.lvt[LVT_LINT1] = DELIVER_NMI << 8;
-	}
 	*l = new;
 	clock_disarm(&l->m->clock, &l->timer);
 }
@@ -220,7 +215,7 @@ static void lapic_base_written(void *self)
 
 	memory_move_range(l->range, l->m->cpu->msr_apic_base & PAGE_MASK, is_on(l));
 	if (is_on(l) != was_on)
-		power_on(l, true);
+		power_on(l);
 	lapic_update(l);
 }
 
@@ -243,13 +238,22 @@ static int lapic_init(void *dev, struct machine *m)
 	return 0;
 }
 
+/*
+ * Unlike real ones it lets the 8259s through from the beginning, as QEMU's does: not every BIOS
+ * knows that there is an APIC. Whoever loads a kernel without a BIOS leaves what one would have.
+ */
 static void lapic_reset(void *dev)
 {
 	struct lapic *l = dev;
 
 	if (!l->m->apic.self)
 		return;
-	power_on(l, l->m->mem.legacy);
+	power_on(l);
+	l->lvt[LVT_LINT0] = DELIVER_EXTINT << 8;
+	if (!l->m->mem.legacy) {
+		l->svr |= SVR_ENABLED;
+		l->lvt[LVT_LINT1] = DELIVER_NMI << 8;
+	}
 	memory_move_range(l->range, l->m->cpu->msr_apic_base & PAGE_MASK, is_on(l));
 	lapic_update(l);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The local APIC against SDM 3A chapter 10, and the 8259s behind its LINT0. */
+#include "machine/legacy.h"
 #include "tests/pc.h"
 
 #define BASE	0xfee00000u
@@ -69,6 +70,29 @@ START_TEST(power_on)
 	ck_assert_uint_eq(rd(SVR), 0xff);
 	for (unsigned r = TIMER; r <= ERROR_ENTRY; r += 0x10)
 		ck_assert_uint_eq(rd(r), MASKED);
+}
+END_TEST
+
+/* With a BIOS, which may know nothing of it. */
+static uint8_t bios[PAGE_SIZE * 16];
+
+static void with_bios(void)
+{
+	ck_assert_int_eq(legacy_set_bios(&pc.mem, bios, sizeof(bios)), 0);
+}
+
+START_TEST(power_on_bios)
+{
+	pc_teardown();
+	pc_prepare = with_bios;
+	pc_setup();
+	pc_init_pics();
+	ck_assert_uint_eq(rd(SVR), 0xff);
+	ck_assert_uint_eq(rd(LINT0), 0x700);
+	ck_assert_uint_eq(rd(LINT1), MASKED);
+	irq_set(&pc, 3, true);
+	ck_assert_int_eq(take(), 0x0b);
+	pc_prepare = NULL;
 }
 END_TEST
 
@@ -449,6 +473,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, pc_teardown);
 	tcase_add_test(t, power_on);
+	tcase_add_test(t, power_on_bios);
 	tcase_add_test(t, vector_life);
 	tcase_add_test(t, priority);
 	tcase_add_test(t, task_priority);
