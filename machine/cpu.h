@@ -198,6 +198,15 @@ void cpu_dump(const struct cpu *c, void *file /* FILE * */);
 /* FXSAVE image (512 bytes, SDM 1 10.5.1) <-> struct fpu; the layout in which
  * engines and snapshots exchange FPU state. wide: 64-bit FIP/FDP and XMM8-15. */
 void fpu_to_fxsave(const struct fpu *f, uint8_t image[512], bool wide);
+/* FOP, FIP and FDP as they were in old. */
+static inline void fpu_keep_pointers(struct fpu *f, const struct fpu *old)
+{
+	f->fop = old->fop;
+	f->fip = old->fip;
+	f->fdp = old->fdp;
+	f->fcs = old->fcs;
+	f->fds = old->fds;
+}
 void fpu_from_fxsave(struct fpu *f, const uint8_t image[512], bool wide);
 
 #endif

@@ -122,11 +122,23 @@ static unsigned map_limit(void)
 	return n > 2 * MAP_RESERVE ? n - MAP_RESERVE : n / 2;
 }
 
+/* Does the model lack TSC, CMOV, SSE3, or LAHF in 64-bit code? */
+static bool is_old(const struct machine *m)
+{
+	uint32_t max[4], one[4], ext[4];
+
+	m->cpuid(m->cpuid_self, 0x80000000, 0, max);
+	m->cpuid(m->cpuid_self, 1, 0, one);
+	m->cpuid(m->cpuid_self, 0x80000001, 0, ext);
+	return !(one[3] & 1u << 4) || !(one[3] & 1u << 15) || !(one[2] & 1) ||
+	       (max[0] >= 0x80000001 && (ext[3] & 1u << 29) && !(ext[2] & 1));
+}
+
 /* What the scanner must look for on this engine. */
 static unsigned scan_classes(const struct sink *sink, const struct machine *m)
 {
 	unsigned needs = sink->needs_guard(sink->engine), classes = SCAN_DEFAULT;
-	unsigned strict = m->config && m->config->strict ? SCAN_STRICT : 0;
+	unsigned strict = m->config && m->config->strict ? SCAN_STRICT | SCAN_EXACT | (is_old(m) ? SCAN_OLD : 0) : 0;
 
 	if (!(needs & SINK_GUARD_VMCALL))
 		classes &= ~(unsigned)SCAN_VMCALL;
