@@ -3,14 +3,15 @@
  * learn64: prints everything that a user program can learn of its machine, from 64-bit and from 32-bit
  * code: descriptor tables, selectors, CPUID, instruction sets, software interrupts, undefined flags. There is no
  * expected text: two engines must print the same. Options: sce=0 (SYSCALL is invalid), sep=0 (no SYSENTER
- * entry), tsd=1, osxsave=1, fsgsbase=1, umip=1 (bits of CR4), sweep=N (selectors asked one crossing each).
+ * entry), tsd=1, osxsave=1, fsgsbase=1, umip=1 (bits of CR4), sweep=N (selectors asked one crossing each),
+ * linux=1 (its selectors).
  */
 #include "guest64.h"
 #include "learn.h"
 
 NAMED(64);
 
-static uint16_t code;
+static uint16_t code, data = UDATA, code32 = UCODE32, code64 = UCODE64;
 static uint64_t old_efer;
 
 static void text(const char *s) { puts(s); }
@@ -21,6 +22,7 @@ static void ask64(struct saw *s, uint64_t entry, uint64_t si, uint64_t di)
 	struct regs u = user_at((const void *)(uintptr_t)entry);
 
 	u.cs = code;
+	u.ss = data;
 	u.rsi = si;
 	u.rdi = di;
 	run_user(&u);
@@ -47,6 +49,26 @@ static void map_second(void)
 	set_cr3(cr3());
 }
 
+/* Linux's selectors, the only ones that some engines can show. The TSS moves from 30h to 40h. */
+static void gdt_linux(void)
+{
+	uint64_t *t = page_alloc();
+	struct { uint16_t limit; uint64_t base; } __attribute__((packed)) r = { 0x5f, AT(t) };
+
+	t[1] = gdt[1];
+	t[2] = gdt[2];
+	t[4] = gdt[3];
+	t[5] = gdt[4];
+	t[6] = gdt[5];
+	t[8] = gdt[6] & ~(2ull << 40);		/* not busy */
+	t[9] = gdt[7];
+	asm volatile("lgdt %0" : : "m"(r));
+	asm volatile("ltr %w0" : : "r"(0x40));
+	code32 = 0x23;
+	data = 0x2b;
+	code64 = 0x33;
+}
+
 void kmain(void)
 {
 	static const struct places places32 = PLACES(32, pop_ds_32, les_32), places64 = PLACES(64, 0, 0);
@@ -65,8 +87,10 @@ void kmain(void)
 		wrmsr(0x174, KCODE);
 		wrmsr(0x176, AT(entry_sysenter));
 	}
-	code = UCODE64;
+	if (option("linux", 0))
+		gdt_linux();
+	code = code64;
 	learn_all(ask64, &places64, 64, sweep);
-	code = UCODE32;
+	code = code32;
 	learn_all(ask64, &places32, 32, sweep);
 }

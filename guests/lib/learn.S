@@ -16,7 +16,7 @@
 	.pushsection .rodata, 1
 	.long	9999b, 9998f
 	.popsection
-	.balign	4096, 0x90
+	.balign	4096, 0xcc
 9998:	mov	$0, %eax
 	mov	$0, %ebx
 	mov	$0, %ecx
@@ -102,11 +102,11 @@ learn_table64:
 #include "learn_loads.inc"
 #endif
 
-	.balign	4096, 0x90
+	.balign	4096, 0xcc
 	PLACE	landed			/* reads alike in every mode */
 	mov	%cs, %ebx
 	int	$0x80
-	.balign	4096, 0x90
+	.balign	4096, 0xcc
 	PLACE	written			/* the kernel writes here */
 	.fill	4096, 1, 0x90
 	PLACE	found
