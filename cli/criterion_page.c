@@ -105,10 +105,36 @@ static const struct host_verdict *host_of(const struct host_report *host, const 
 	return NULL;
 }
 
+static void host_cell(GString *s, const struct host_report *host, const struct verdict *v)
+{
+	const struct host_verdict *h = host_of(host, v);
+	unsigned bad = h ? h->count[HOST_SPOOFED] + h->count[HOST_SILENT] : 0;
+	char text[80] = "-";
+
+	if (bad)
+		snprintf(text, sizeof(text), "%s, %u of %u held; strict: %u",
+			 host_kind_names[host_worst(h)], h->held[0], bad, h->held[1]);
+	else if (h && h->count[HOST_TRAPPED] + h->count[HOST_AGREED])
+		snprintf(text, sizeof(text), "%s", host_kind_names[host_worst(h)]);
+	cell(s, host->engine, bad && bad > h->held[0] ? "bad" : "", text);
+}
+
+static void host_witness(GString *s, const struct host_report *host, const struct verdict *v)
+{
+	const struct host_verdict *h = host_of(host, v);
+	char *what;
+
+	if (!h || host_worst(h) < HOST_SPOOFED)
+		return;
+	what = g_markup_escape_text(h->what, -1);
+	g_string_append_printf(s, "<p>On %s: %s should be %" G_GINT64_MODIFIER "x and is %"
+			       G_GINT64_MODIFIER "x.</p>", host->engine, what, h->interp, h->host);
+	g_free(what);
+}
+
 static void instruction(GString *s, const struct verdict *v, const struct host_report *host)
 {
 	static const char *const sorts[] = { "mode", "location", "resource" };
-	const struct host_verdict *h = host_of(host, v);
 	const unsigned on = depends_on(v);
 	GString *depends = g_string_new(NULL);
 
@@ -124,23 +150,17 @@ static void instruction(GString *s, const struct verdict *v, const struct host_r
 				   : "-");
 	cell(s, "depends on", "", depends->len ? depends->str : "-");
 	cell(s, "user-sensitive", "", is_user_sensitive(v) ? "yes" : "-");
-	if (host)
-		cell(s, "on this host", h && host_worst(h) >= HOST_SPOOFED ? "bad" : "",
-		     h ? host_kind_names[host_worst(h)] : "-");
+	for (unsigned e = 0; host && e < HOST_ENGINES; e++)
+		if (!host[e].why[0])
+			host_cell(s, &host[e], v);
 	g_string_append(s, "<td data-l=\"witness\"><details><summary>show</summary>");
 	witness(s, "Changes a resource", &v->user_control);
 	witness(s, "Changes a resource", &v->control);
 	witness(s, "Depends on more than it should", &v->user_behaviour);
 	witness(s, "Depends on more than it should", &v->behaviour);
-	if (h && host_worst(h) >= HOST_SPOOFED) {
-		char *what = g_markup_escape_text(h->what, -1);
-
-		g_string_append_printf(s,
-				       "<p>On this host: %s should be %" G_GINT64_MODIFIER
-				       "x and is %" G_GINT64_MODIFIER "x.</p>",
-				       what, h->interp, h->host);
-		g_free(what);
-	}
+	for (unsigned e = 0; host && e < HOST_ENGINES; e++)
+		if (!host[e].why[0])
+			host_witness(s, &host[e], v);
 	g_string_append(s, "</details></td></tr>\n");
 	g_string_free(depends, TRUE);
 }
@@ -183,23 +203,28 @@ void page_case(struct page *p, const struct criterion *c, const struct host_repo
 			       "%" G_GUINT64_FORMAT " times in %.1f s.",
 			       c->of->name, c->of->name, c->of->what, c->n, c->forms, c->runs,
 			       c->seconds);
-	if (host && host->why[0]) {
-		g_string_append_printf(s, " This host does not run it: %s.", host->why);
-		host = NULL;
+	for (unsigned e = 0; host && e < HOST_ENGINES; e++) {
+		if (host[e].why[0])
+			g_string_append_printf(s, " There is no %s here: %s.", host[e].engine, host[e].why);
+		else
+			g_string_append_printf(s, " %u runs as user code of this host on %s.",
+					       host[e].runs - host[e].refused, host[e].engine);
+		if (host[e].refused)
+			g_string_append_printf(s, " %u it does not run: %s.", host[e].refused,
+					       host[e].why_refused);
 	}
-	if (host)
-		g_string_append_printf(s, " %u runs as user code of this host.", host->runs);
 	g_string_append(s, "</p>\n<div class=sets>\n");
 	sets_draw(s, c);
 	g_string_append(s, "</div>\n");
 	one = theorem(s, c, 1);
 	three = theorem(s, c, 3);
 	overview(p->overview, c, one, three);
-	g_string_append_printf(s,
-			       "<table><thead><tr><th>instruction<th>privileged<th>changes<th>"
-			       "depends on<th>user-sensitive%s"
-			       "<th>witness</tr></thead>\n",
-			       host ? "<th>on this host" : "");
+	g_string_append(s, "<table><thead><tr><th>instruction<th>privileged<th>changes<th>depends on"
+			"<th>user-sensitive");
+	for (unsigned e = 0; host && e < HOST_ENGINES; e++)
+		if (!host[e].why[0])
+			g_string_append_printf(s, "<th>on this host: %s", host[e].engine);
+	g_string_append(s, "<th>witness</tr></thead>\n");
 	for (unsigned i = 0; i < c->n; i++)
 		if (is_sensitive(&c->v[i]))
 			instruction(s, &c->v[i], host);

@@ -135,26 +135,11 @@ static bool is_old(const struct machine *m)
 }
 
 /* What the scanner must look for on this engine. */
-static unsigned scan_classes(const struct sink *sink, const struct machine *m)
+static unsigned classes_of(const struct sink *sink, const struct machine *m)
 {
-	unsigned needs = sink->needs_guard(sink->engine), classes = SCAN_DEFAULT;
-	unsigned strict = m->config && m->config->strict ? SCAN_STRICT | SCAN_EXACT | (is_old(m) ? SCAN_OLD : 0) : 0;
+	bool strict = m->config && m->config->strict;
 
-	if (!(needs & SINK_GUARD_VMCALL))
-		classes &= ~(unsigned)SCAN_VMCALL;
-	if (!(needs & SINK_GUARD_INTN))
-		classes &= ~(unsigned)SCAN_INTN;
-	if (needs & SINK_GUARD_NOTHING)
-		return (classes & (SCAN_VMCALL | SCAN_INTN)) | (strict ? strict | SCAN_LSL : 0);
-	if (needs & SINK_OWN_SEGMENTS)
-		classes &= ~(unsigned)(SCAN_LSL | SCAN_FSGS);
-	if (!(needs & SINK_GUARD_SYSCALL))
-		classes &= ~(unsigned)SCAN_SYSCALL;
-	if (!(needs & SINK_GUARD_SYSENTER))
-		classes &= ~(unsigned)SCAN_SYSENTER;
-	if (!(needs & SINK_GUARD_CPUID))
-		classes &= ~(unsigned)SCAN_CPUID;
-	return classes | strict;
+	return scan_classes(sink->needs_guard(sink->engine), strict, strict && is_old(m));
 }
 
 /* The scanner's findings are kept for all engines, so it looks for what any of them needs. */
@@ -165,7 +150,7 @@ unsigned shadow_add_sink(struct shadow *s, const struct sink *sink)
 	bug_on(s->nsides == SIDES);
 	s->sides[s->nsides] = (struct side){ .sink = *sink, .guards_max = needs & SINK_GUARD_CANNOT ? 0 : SCAN_MAX };
 	s->exact_engine |= !!(needs & SINK_GUARD_NOTHING);
-	s->scan.classes |= scan_classes(sink, s->m);
+	s->scan.classes |= classes_of(sink, s->m);
 	if (s->nsides)
 		shadow_flush(s);
 	return s->nsides++;

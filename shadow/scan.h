@@ -31,6 +31,9 @@ enum scan_class {
  */
 struct scan { uint8_t hard, soft; uint16_t at[SCAN_MAX]; };
 
+/* What to look for on an engine with these needs (SINK_GUARD_*); old: see SCAN_OLD. */
+unsigned scan_classes(unsigned needs, bool strict, bool old);
+
 /* Length of the instruction at p, 0 if it is none; code64 or 32-bit code. */
 typedef unsigned insn_length_fn(void *arg, const uint8_t *p, unsigned avail, bool code64);
 

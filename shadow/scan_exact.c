@@ -6,6 +6,8 @@
  */
 #include "shadow/scan.h"
 
+#include "machine/sink.h"
+
 #define BIT(n)	(1ull << ((n) & 63))
 #define RUN(first, last)	((~0ull >> (63 - ((last) & 63))) & (~0ull << ((first) & 63)))
 
@@ -72,4 +74,25 @@ unsigned scan_exact(const uint8_t *p, unsigned classes)
 bool scan_exact_prefixed(uint8_t opcode)
 {
 	return opcode == 0xcc || opcode == 0xce || opcode == 0xf1;
+}
+
+unsigned scan_classes(unsigned needs, bool strict, bool old)
+{
+	unsigned all = SCAN_DEFAULT, more = strict ? SCAN_STRICT | SCAN_EXACT | (old ? SCAN_OLD : 0) : 0;
+
+	if (!(needs & SINK_GUARD_VMCALL))
+		all &= ~(unsigned)SCAN_VMCALL;
+	if (!(needs & SINK_GUARD_INTN))
+		all &= ~(unsigned)SCAN_INTN;
+	if (needs & SINK_GUARD_NOTHING)
+		return (all & (SCAN_VMCALL | SCAN_INTN)) | (strict ? more | SCAN_LSL : 0);
+	if (needs & SINK_OWN_SEGMENTS)
+		all &= ~(unsigned)(SCAN_LSL | SCAN_FSGS);
+	if (!(needs & SINK_GUARD_SYSCALL))
+		all &= ~(unsigned)SCAN_SYSCALL;
+	if (!(needs & SINK_GUARD_SYSENTER))
+		all &= ~(unsigned)SCAN_SYSENTER;
+	if (!(needs & SINK_GUARD_CPUID))
+		all &= ~(unsigned)SCAN_CPUID;
+	return all | more;
 }
