@@ -90,6 +90,8 @@ const char *kvm_refuses(void *self, const struct cpu *c)
 		return k->why32;
 	if (k->no_tsd && !k->trying && tsc_must_trap(k, c))
 		return "time-stamp counter, of which this KVM lets user code read the host's";
+	if (c->msr_misc_features & 1)
+		return "CPUID faulting, which the VM has not";
 	if (c->cr4 & CR4_OSXSAVE)
 		return "XSAVE in use";
 	for (unsigned s = 0; s <= SEG_GS; s++)

@@ -159,6 +159,7 @@ struct cpu {
 	uint64_t msr_sysenter_cs, msr_sysenter_esp, msr_sysenter_eip;
 	uint64_t msr_star, msr_lstar, msr_cstar, msr_sfmask, msr_kernel_gs_base;
 	uint64_t msr_pat, msr_tsc_aux, msr_apic_base, msr_misc_enable, msr_mtrr_def;
+	uint64_t msr_misc_features;	/* bit 0: CPUID faults in user mode */
 	uint64_t msr_mtrr_fixed[11], msr_mtrr_var[16];
 
 	struct fpu fpu;
