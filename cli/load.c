@@ -203,6 +203,8 @@ int boot_load(const struct boot *b, struct machine *m, bool long_mode, char why[
 		if (!formats[i]->detect(k))
 			continue;
 		load_bios_data(m);
+		if (m->config->apic)
+			load_mp_table(m);
 		return formats[i]->load(b, m, long_mode, why);
 	}
 	for (unsigned i = 0; i < ARRAY_LEN(strangers); i++)

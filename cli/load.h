@@ -81,6 +81,8 @@ unsigned load_memory_map(const struct machine *m, struct map_entry map[static MA
 
 /* The BIOS data area: the few fields that kernels read. */
 void load_bios_data(struct machine *m);
+/* Where the APICs are, for kernels without ACPI (mptable.c). */
+void load_mp_table(struct machine *m);
 
 /* Flat protected mode without paging or interrupts, RIP = entry, CS = code and
  * the others = data (selectors 0x08..0x38), with a GDT of at most 64 bytes stored at gdt. */

@@ -46,6 +46,10 @@ int media_open(struct machine *m, const struct config *cfg, char why[static WHY_
 	}
 	if (!err && cfg->floppy.file)
 		err = disk_open(&m->floppies[0], "floppy", &cfg->floppy, SECTOR, FLOPPY_SIZE, why);
+	for (unsigned i = 0; i < MACHINE_DISKS; i++)
+		disk_watch(m->disks[i], &m->attention);
+	for (unsigned i = 0; i < MACHINE_FLOPPIES; i++)
+		disk_watch(m->floppies[i], &m->attention);
 	return err;
 }
 

@@ -288,6 +288,8 @@ static int options_convert(struct options *o)
 		r = options_display(o);
 	if (r == OPTIONS_RUN && c->cpu_model)
 		r = check_cpu(c->cpu_model);
+	if (r == OPTIONS_RUN)
+		r = options_apic(o);
 	c->engine = (enum engine)engine;
 	c->direct = (enum direct_kind)direct;
 	c->gate = (enum gate_policy)gate;
@@ -339,11 +341,12 @@ static GOptionContext *options_context(struct options *o)
 		{ "module", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &t->modules,
 		  "Multiboot module and its arguments; may be repeated", "'FILE [ARG...]'" },
 		{ "disk", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &t->disks,
-		  "raw image of an IDE disk; up to four times", "FILE[,readonly][,snapshot]" },
+		  "image of an IDE disk (format: raw, auto, qcow2, vmdk, vdi, vhd, vhdx); up to four times",
+		  "FILE[,format=NAME][,readonly][,snapshot]" },
 		{ "cdrom", 0, 0, G_OPTION_ARG_FILENAME, &t->cdrom,
-		  "image of a CD or DVD, in an ATAPI drive", "FILE" },
+		  "image of a CD or DVD, in an ATAPI drive", "FILE[,format=NAME]" },
 		{ "floppy", 0, 0, G_OPTION_ARG_FILENAME, &t->floppy,
-		  "raw image of a 1.44 MB floppy disk", "FILE[,readonly][,snapshot]" },
+		  "image of a 1.44 MB floppy disk", "FILE[,format=NAME][,readonly][,snapshot]" },
 		{ "boot", 0, 0, G_OPTION_ARG_STRING, &t->boot,
 		  "what the BIOS boots from, in order: c disk, d CD, a floppy (default cda)", "ORDER" },
 		{ "bios", 0, 0, G_OPTION_ARG_FILENAME, &t->bios,
@@ -372,6 +375,8 @@ static GOptionContext *options_context(struct options *o)
 		  "when user code may go direct: always, adaptive (default) or never", "POLICY" },
 		{ "cpu", 0, 0, G_OPTION_ARG_STRING, &t->cpu,
 		  "CPU of the guest: MODEL[,+FEATURE|,-FEATURE]...; help: a list", "CPU" },
+		{ "apic", 0, 0, G_OPTION_ARG_STRING, &t->apic,
+		  "local APIC and I/O APIC (default: as the CPU has it; no with --kernel)", "YES|NO" },
 		{ "serial", 0, 0, G_OPTION_ARG_FILENAME, &t->serial,
 		  "first serial port: stdio (default), file:NAME, pty or none", "WHERE" },
 		{ "stats", 0, G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK,

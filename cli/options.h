@@ -12,7 +12,7 @@ struct options {
 		char *kernel, *initrd, *append, *memory, *engine, *direct, *gate, *cpu, *serial;
 		char *stats_file, *clock, *rtc, *trace, *trace_file, *kernel_unpack;
 		char *bios, *debugcon, *cdrom, *floppy, *boot;
-		char *vga, *vgabios, *display, *vnc_password, *screenshot;
+		char *vga, *vgabios, *display, *vnc_password, *screenshot, *apic;
 		char **modules, **disks;
 	} text;
 	struct option_flags { int debug_exit, strict, no_reboot, state_hash, verbose; } flags;
@@ -31,6 +31,9 @@ int options_drives(struct options *o);
 
 /* Likewise of the display: options_display.c. After c->serial. */
 int options_display(struct options *o);
+
+/* Likewise of the APIC: options_apic.c. After c->kernel and c->cpu_model. */
+int options_apic(struct options *o);
 
 /* "512M" in bytes; false if it is no size. */
 bool parse_size(const char *s, uint64_t *out);

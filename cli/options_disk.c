@@ -6,16 +6,30 @@
 
 #include "cli/command.h"
 #include "cli/options.h"
+#include "dev/image_format.h"
 
 static bool take_word(const char *word, struct config_disk *out)
 {
+	if (g_str_has_prefix(word, "format="))
+		return format_parse(word + strlen("format="), &out->format);
 	out->readonly |= strcmp(word, "readonly") == 0;
 	out->snapshot |= strcmp(word, "snapshot") == 0;
-	return !strcmp(word, "readonly") || !strcmp(word, "snapshot") ||
-	       !strcmp(word, "format=raw");
+	return !strcmp(word, "readonly") || !strcmp(word, "snapshot");
 }
 
-/* "FILE[,format=raw][,readonly][,snapshot]". The words are cut off from the end, so that a
+static int format_unknown(const char *option, const char *text, const char *format)
+{
+	GString *list = g_string_new(NULL);
+
+	for (unsigned i = 0; format_list(i); i++)
+		g_string_append_printf(list, "%s%s", !i ? "" : format_list(i + 1) ? ", " : " or ",
+				       format_list(i));
+	usage_error("--%s=%s: format '%s' is unknown; say %s", option, text, format, list->str);
+	g_string_free(list, TRUE);
+	return EXIT_USAGE;
+}
+
+/* "FILE[,format=NAME][,readonly][,snapshot]". The words are cut off from the end, so that a
  * name may have commas. */
 static int parse_image(const char *option, char *text, struct config_disk *out)
 {
@@ -29,8 +43,8 @@ static int parse_image(const char *option, char *text, struct config_disk *out)
 	if (!comma || access(text, F_OK) == 0)
 		return OPTIONS_RUN;
 	if (g_str_has_prefix(comma + 1, "format="))
-		return usage_error("--%s=%s: only raw images are known", option, text);
-	return usage_error("--%s=%s: '%s' is unknown; say format=raw, readonly or snapshot", option,
+		return format_unknown(option, text, comma + 1 + strlen("format="));
+	return usage_error("--%s=%s: '%s' is unknown; say format=NAME, readonly or snapshot", option,
 			   text, comma + 1);
 }
 
@@ -71,10 +85,9 @@ int options_drives(struct options *o)
 	}
 	if (r == OPTIONS_RUN && t->floppy)
 		r = parse_image("floppy", t->floppy, &c->floppy);
-	if (t->cdrom)
-		c->cdrom = (struct config_disk){ .file = t->cdrom, .readonly = true };
-	if (r == OPTIONS_RUN && t->cdrom && !*t->cdrom)
-		r = usage_error("--cdrom: no file is named");
+	if (r == OPTIONS_RUN && t->cdrom)
+		r = parse_image("cdrom", t->cdrom, &c->cdrom);
+	c->cdrom.readonly = true;
 	if (r == OPTIONS_RUN && t->boot)
 		r = check_boot(t->boot);
 	if (r == OPTIONS_RUN && t->debugcon)

@@ -171,6 +171,8 @@ bool lockstep_differs(struct machine *m, const struct lockstep_case *k, char *wh
 	const struct rule *rule;
 	char text[96] = "";
 
+	if (vendor_meaning(k->bytes, k->n, code_bits(k->before)))
+		return false;
 	disasm(k->bytes, k->n, k->before->rip, code_bits(k->before), text, sizeof(text));
 	rule = rule_for(text);
 	if (k->ended == LOCKSTEP_DONE) {

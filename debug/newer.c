@@ -75,13 +75,42 @@ bool newer_meaning(const uint8_t *bytes, unsigned n)
 	return rep && at + 1 < n && bytes[at] == 0x0f && (bytes[at + 1] & 0xfe) == 0xbc;
 }
 
+bool vendor_meaning(const uint8_t *bytes, unsigned n, unsigned bits)
+{
+	bool rep = false, narrow = false;
+	unsigned at = 0, rex = 0, op, next, reg;
+
+	if (__builtin_cpu_is("intel"))
+		return false;
+	for (; at < n && is_prefix(bytes[at], bits); at++) {
+		rep |= (bytes[at] & 0xfe) == 0xf2;
+		narrow |= bytes[at] == 0x66;
+		rex = bits == 64 && (bytes[at] & 0xf0) == 0x40 ? bytes[at] : 0;
+	}
+	if (at >= n)
+		return false;
+	op = bytes[at];
+	next = at + 1 < n ? bytes[at + 1] : 0;
+	reg = next >> 3 & 7;
+	if (rep && ((op & 0xfe) == 0xe0 || (op == 0x90 && (rex & 1))))
+		return true;
+	return bits == 64 && narrow && !(rex & 8) &&
+	       ((op & 0xf0) == 0x70 || (op & 0xfe) == 0xc2 || (op & 0xfc) == 0xe0 || op == 0xe8 ||
+		op == 0xe9 || op == 0xeb || (op == 0xff && (reg == 2 || reg == 4)) ||
+		(op == 0x0f && (next & 0xf0) == 0x80));
+}
+
 bool newer_encoding(const uint8_t *bytes, unsigned n, unsigned bits)
 {
 	unsigned at = 0, map = 0, asize = bits / 8, op, modrm;
+	bool rep = false, lock = false;
 
-	for (; at < n && is_prefix(bytes[at], bits); at++)
+	for (; at < n && is_prefix(bytes[at], bits); at++) {
 		if (bytes[at] == 0x67)
 			asize = bits == 32 ? 2 : 4;
+		rep |= (bytes[at] & 0xfe) == 0xf2;
+		lock |= bytes[at] == 0xf0;
+	}
 	/* VEX and EVEX. */
 	if (at + 1 < n && (bytes[at] == 0xc4 || bytes[at] == 0xc5 || bytes[at] == 0x62) &&
 	    (bits == 64 || bytes[at + 1] >= 0xc0))
@@ -99,6 +128,9 @@ bool newer_encoding(const uint8_t *bytes, unsigned n, unsigned bits)
 		return at >= 14;
 	op = bytes[at++];
 	modrm = 1u << ((bytes[at] >> 6 == 3 ? 8 : 0) + (bytes[at] >> 3 & 7));
+	/* MOVNTSS, MOVNTSD of SSE4A; LOCK MOV CR0 is CR8 where there is ALTMOVCR8. */
+	if (map == 1 && ((rep && op == 0x2b) || (lock && (op & 0xfd) == 0x20)))
+		return true;
 	for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
 		if (ranges[i].map == map && op >= ranges[i].first && op <= ranges[i].last &&
 		    (ranges[i].modrm & modrm))

@@ -12,4 +12,9 @@ bool newer_encoding(const uint8_t *bytes, unsigned n, unsigned bits);
 /* REP BSF and REP BSR, which newer processors take for TZCNT and LZCNT. */
 bool newer_meaning(const uint8_t *bytes, unsigned n);
 
+/* What this host's vendor lets mean something else than Intel, whom hemi follows: to AMD's
+ * processors a prefix 66 makes near branches of 64-bit code 16 bits wide (APM 3 1.2.2), REP
+ * turns the condition of LOOPE and LOOPNE, and PAUSE with REX.B is XCHG. */
+bool vendor_meaning(const uint8_t *bytes, unsigned n, unsigned bits);
+
 #endif

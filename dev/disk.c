@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Raw images. A snapshot is a sparse file of the image's size beside it, and a bit for
- * each block that says in which of the two the block is; a block goes over as a whole
- * when it is first written to.
+ * A disk is an image and perhaps a snapshot of it: a sparse file of the image's size beside
+ * it, and a bit for each block that says in which of the two the block is; a block goes over
+ * as a whole when it is first written to. Which format an image has is decided here, and
+ * never by a file's name.
  */
 #include "dev/disk.h"
 
@@ -17,33 +18,48 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dev/image.h"
+#include "dev/image_format.h"
+
 #define BLOCK		4096u
-#define WHY_SIZE	512
+#define NAME_SHOWN	160	/* of a name in a message: its end */
 
 struct disk {
 	char *name;
-	int fd;
-	uint64_t size;
+	const char *role;
+	int fd;			/* the file, and its lock */
+	struct image *image;
 	bool readonly, complained;
 	int overlay;		/* fd, or -1: no snapshot */
 	uint8_t *moved;		/* a bit for each block that is in the overlay */
 };
 
-static int fail(char why[static WHY_SIZE], int err, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-static int fail(char why[static WHY_SIZE], int err, const char *fmt, ...)
+static const char *name_shown(const struct disk *d)
 {
-	va_list ap;
+	size_t n = strlen(d->name);
 
+	return n > NAME_SHOWN ? d->name + n - NAME_SHOWN : d->name;
+}
+
+/* "disk NAME: " and what fmt says. */
+static int fail(const struct disk *d, char why[static WHY_SIZE], int err, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+static int fail(const struct disk *d, char why[static WHY_SIZE], int err, const char *fmt, ...)
+{
+	const char *name = name_shown(d);
+	va_list ap;
+	int n;
+
+	n = snprintf(why, WHY_SIZE, "%s %s%s: ", d->role, name == d->name ? "" : "...", name);
 	va_start(ap, fmt);
-	vsnprintf(why, WHY_SIZE, fmt, ap);
+	vsnprintf(why + n, WHY_SIZE - (size_t)n, fmt, ap);
 	va_end(ap);
 	return err;
 }
 
-/* --- Opening --------------------------------------------------------------------- */
+/* --- The file -------------------------------------------------------------------- */
 
-static int image_size(int fd, uint64_t *size)
+static int file_size(int fd, uint64_t *size)
 {
 	struct stat st;
 	off_t end;
@@ -61,55 +77,113 @@ static int image_size(int fd, uint64_t *size)
 	return 0;
 }
 
-static int image_check(struct disk *d, const char *role, unsigned unit, uint64_t max,
-		       char why[static WHY_SIZE])
+static int file_check(struct disk *d, uint64_t *size, char why[static WHY_SIZE])
 {
-	int err = image_size(d->fd, &d->size);
+	int err = file_size(d->fd, size);
 
 	if (err == -EISDIR)
-		return fail(why, err, "%s %s: is a directory", role, d->name);
+		return fail(d, why, err, "is a directory");
 	if (err == -ENODEV)
-		return fail(why, err, "%s %s: neither a file nor a block device", role, d->name);
+		return fail(d, why, err, "neither a file nor a block device");
 	if (err)
-		return fail(why, err, "%s %s: %s", role, d->name, strerror(-err));
-	if (!d->size)
-		return fail(why, -EINVAL, "%s %s: the image is empty", role, d->name);
-	if (d->size % unit)
-		return fail(why, -EINVAL, "%s %s: its size, %llu bytes, is no multiple of the "
-			    "sector's %u: not a raw image, or truncated", role, d->name,
-			    (unsigned long long)d->size, unit);
-	if (max && d->size > max)
-		return fail(why, -EFBIG, "%s %s: its size, %llu bytes, is more than the %llu of "
-			    "the medium", role, d->name, (unsigned long long)d->size,
-			    (unsigned long long)max);
+		return fail(d, why, err, "%s", strerror(-err));
+	if (!*size)
+		return fail(d, why, -EINVAL, "the image is empty");
 	return 0;
 }
 
-static int image_open(struct disk *d, const char *role, bool write, char why[static WHY_SIZE])
+static int file_open(struct disk *d, bool write, char why[static WHY_SIZE])
 {
 	d->fd = open(d->name, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
 	if (d->fd < 0 && write && (errno == EACCES || errno == EROFS))
-		return fail(why, -errno, "%s %s: %s; say %s,readonly or %s,snapshot", role, d->name,
-			    strerror(errno), d->name, d->name);
+		return fail(d, why, -errno, "%s; say %s,readonly or %s,snapshot", strerror(errno),
+			    name_shown(d), name_shown(d));
 	if (d->fd < 0)
-		return fail(why, -errno, "%s %s: %s", role, d->name,
+		return fail(d, why, -errno, "%s",
 			    errno == EISDIR ? "is a directory" : strerror(errno));
 	return 0;
 }
 
-static int image_lock(struct disk *d, const char *role, bool write, char why[static WHY_SIZE])
+static int file_lock(struct disk *d, bool write, char why[static WHY_SIZE])
 {
 	if (flock(d->fd, (write ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0)
 		return 0;
 	if (errno == EWOULDBLOCK)
-		return fail(why, -EBUSY, "%s %s: in use by another drive or another hemi", role,
-			    d->name);
+		return fail(d, why, -EBUSY, "in use by another drive or another hemi");
 	/* A file system without locks locks nobody out. */
 	return errno == ENOLCK || errno == EOPNOTSUPP ? 0 :
-		fail(why, -errno, "%s %s: flock: %s", role, d->name, strerror(errno));
+		fail(d, why, -errno, "flock: %s", strerror(errno));
 }
 
-static int overlay_open(struct disk *d, const char *role, char why[static WHY_SIZE])
+/* --- The image ------------------------------------------------------------------- */
+
+/*
+ * A guest writes what it likes to a raw disk: also the header of another format, which names
+ * any file of the host's as where the disk's contents come from. So bytes alone make an
+ * image no more than suspect; the user says what it is, or with auto that the bytes may say
+ * so, and then they cannot name other files.
+ */
+static int image_format(struct disk *d, uint64_t size, enum image_format *f,
+			char why[static WHY_SIZE])
+{
+	bool said = *f != FORMAT_UNSAID && *f != FORMAT_AUTO;
+	enum image_format found = said ? *f : format_probe(d->fd, size, *f == FORMAT_AUTO);
+
+	if (*f == FORMAT_UNSAID && found != FORMAT_RAW)
+		return fail(d, why, -EINVAL, "looks like a %s image: say format=%s, or format=raw "
+			    "if it is a raw one in which a guest wrote this",
+			    format_name(found), format_name(found));
+	if (*f == FORMAT_AUTO && format_refers(d->fd, size, found))
+		return fail(d, why, -EINVAL, "a %s image that takes contents from other files, "
+			    "which format=auto refuses: say format=%s if you trust it",
+			    format_name(found), format_name(found));
+	*f = found;
+	if (format_truncated(d->fd, size, found))
+		return fail(d, why, -EINVAL, "a truncated %s image", format_name(found));
+	return 0;
+}
+
+static int image_open(struct disk *d, enum image_format f, bool write, char why[static WHY_SIZE])
+{
+	char reason[WHY_SIZE] = "";
+	uint64_t size = 0;
+	int err = file_check(d, &size, why);
+
+	if (!err)
+		err = image_format(d, size, &f, why);
+	if (err)
+		return err;
+	if (f == FORMAT_RAW) {
+		err = image_raw_open(&d->image, d->fd, size);
+		return err ? fail(d, why, err, "%s", strerror(-err)) : 0;
+	}
+#ifdef HAVE_NBD
+	err = image_nbd_open(&d->image, d->name, d->fd, f, write, reason);
+#else
+	(void)write;
+	snprintf(reason, sizeof(reason), "this hemi was built without libnbd (libnbd-dev), which "
+		 "%s images need", format_name(f));
+	err = -ENOTSUP;
+#endif
+	return err ? fail(d, why, err, "%s", reason) : 0;
+}
+
+static int image_check(struct disk *d, unsigned unit, uint64_t max, char why[static WHY_SIZE])
+{
+	unsigned long long size = d->image->size;
+
+	if (!size)
+		return fail(d, why, -EINVAL, "the image is empty");
+	if (size % unit)
+		return fail(d, why, -EINVAL, "its size, %llu bytes, is no multiple of the sector's "
+			    "%u: not a raw image, or truncated", size, unit);
+	if (max && size > max)
+		return fail(d, why, -EFBIG, "its size, %llu bytes, is more than the %llu of the "
+			    "medium", size, (unsigned long long)max);
+	return 0;
+}
+
+static int overlay_open(struct disk *d, char why[static WHY_SIZE])
 {
 	const char *dir = getenv("TMPDIR");
 	char path[300];
@@ -124,10 +198,10 @@ static int overlay_open(struct disk *d, const char *role, char why[static WHY_SI
 			unlink(path);
 	}
 	if (d->overlay < 0)
-		return fail(why, -errno, "%s %s: no room for a snapshot in %s: %s", role, d->name,
-			    dir, strerror(errno));
-	d->moved = calloc(d->size / BLOCK / 8 + 1, 1);
-	return d->moved ? 0 : fail(why, -ENOMEM, "%s %s: %s", role, d->name, strerror(ENOMEM));
+		return fail(d, why, -errno, "no room for a snapshot in %s: %s", dir,
+			    strerror(errno));
+	d->moved = calloc(d->image->size / BLOCK / 8 + 1, 1);
+	return d->moved ? 0 : fail(d, why, -ENOMEM, "%s", strerror(ENOMEM));
 }
 
 int disk_open(struct disk **out, const char *role, const struct config_disk *config,
@@ -141,18 +215,22 @@ int disk_open(struct disk **out, const char *role, const struct config_disk *con
 		d->name = strdup(config->file);
 	if (!d || !d->name) {
 		free(d);
-		return fail(why, -ENOMEM, "%s %s: %s", role, config->file, strerror(ENOMEM));
+		snprintf(why, WHY_SIZE, "%s: %s", role, strerror(ENOMEM));
+		return -ENOMEM;
 	}
 	signal(SIGXFSZ, SIG_IGN);	/* a limit of size is an error of write() */
+	d->role = role;
 	d->fd = d->overlay = -1;
 	d->readonly = config->readonly;
-	err = image_open(d, role, write, why);
+	err = file_open(d, write, why);
 	if (!err)
-		err = image_check(d, role, unit, max, why);
+		err = file_lock(d, write, why);
 	if (!err)
-		err = image_lock(d, role, write, why);
+		err = image_open(d, config->format, write, why);
+	if (!err)
+		err = image_check(d, unit, max, why);
 	if (!err && config->snapshot && !config->readonly)
-		err = overlay_open(d, role, why);
+		err = overlay_open(d, why);
 	if (err) {
 		disk_close(d);
 		return err;
@@ -161,10 +239,23 @@ int disk_open(struct disk **out, const char *role, const struct config_disk *con
 	return 0;
 }
 
+static bool writes_image(const struct disk *d)
+{
+	return !d->readonly && d->overlay < 0;
+}
+
+/* A server still has to write down what it knows of the file: if that fails, nothing else
+ * would tell. A raw file has it all. */
 void disk_close(struct disk *d)
 {
 	if (!d)
 		return;
+	if (d->image) {
+		d->image->closing = true;
+		if (writes_image(d) && d->image->ops->close_flushes)
+			disk_flush(d);
+		d->image->ops->close(d->image);
+	}
 	if (d->fd >= 0)
 		close(d->fd);
 	if (d->overlay >= 0)
@@ -174,9 +265,15 @@ void disk_close(struct disk *d)
 	free(d);
 }
 
+void disk_watch(struct disk *d, const atomic_uint *attention)
+{
+	if (d)
+		d->image->attention = attention;
+}
+
 uint64_t disk_size(const struct disk *d)
 {
-	return d->size;
+	return d->image->size;
 }
 
 bool disk_readonly(const struct disk *d)
@@ -185,43 +282,6 @@ bool disk_readonly(const struct disk *d)
 }
 
 /* --- Reading and writing --------------------------------------------------------- */
-
-/* A file that has become shorter since it was opened reads as zeros there. */
-static int read_all(int fd, uint64_t off, uint8_t *to, size_t n)
-{
-	while (n) {
-		ssize_t got = pread(fd, to, n, (off_t)off);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (got == 0) {
-			memset(to, 0, n);
-			return 0;
-		}
-		to += got;
-		off += (size_t)got;
-		n -= (size_t)got;
-	}
-	return 0;
-}
-
-static int write_all(int fd, uint64_t off, const uint8_t *from, size_t n)
-{
-	while (n) {
-		ssize_t put = pwrite(fd, from, n, (off_t)off);
-
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put <= 0)
-			return put < 0 ? -errno : -EIO;
-		from += put;
-		off += (size_t)put;
-		n -= (size_t)put;
-	}
-	return 0;
-}
 
 static bool block_moved(const struct disk *d, uint64_t block)
 {
@@ -243,16 +303,16 @@ static int overlay_write(struct disk *d, uint64_t at, const uint8_t *from, size_
 	uint64_t block = at / BLOCK;
 	uint8_t buf[BLOCK];
 	uint64_t off = block * BLOCK;
-	size_t all = d->size - off < BLOCK ? (size_t)(d->size - off) : BLOCK;
+	size_t all = d->image->size - off < BLOCK ? (size_t)(d->image->size - off) : BLOCK;
 	int err = 0;
 
 	if (!block_moved(d, block) && n < all) {
-		err = read_all(d->fd, off, buf, all);
+		err = d->image->ops->read(d->image, off, buf, all);
 		if (!err)
-			err = write_all(d->overlay, off, buf, all);
+			err = file_write(d->overlay, off, buf, all);
 	}
 	if (!err)
-		err = write_all(d->overlay, at, from, n);
+		err = file_write(d->overlay, at, from, n);
 	if (!err)
 		d->moved[block >> 3] |= (uint8_t)(1u << (block & 7));
 	return err;
@@ -260,25 +320,30 @@ static int overlay_write(struct disk *d, uint64_t at, const uint8_t *from, size_
 
 static int complain(struct disk *d, const char *what, int err)
 {
+	const char *trouble = d->image->trouble;
+
 	if (err && !d->complained)
-		fprintf(stderr, "hemi: %s: %s: %s (the guest is told; said once)\n", d->name, what,
-			strerror(-err));
+		fprintf(stderr, "hemi: %s: %s: %s%s\n", d->name, what,
+			*trouble ? trouble : strerror(-err),
+			d->image->closing ? "" : " (the guest is told; said once)");
 	d->complained |= err;
 	return err;
 }
 
 int disk_read(struct disk *d, uint64_t off, void *buf, size_t n)
 {
+	struct image *i = d->image;
 	uint8_t *to = buf;
 	int err = 0;
 
-	bug_on(off > d->size || n > d->size - off);
+	bug_on(off > i->size || n > i->size - off);
 	if (d->overlay < 0)
-		return complain(d, "read", read_all(d->fd, off, to, n));
+		return complain(d, "read", i->ops->read(i, off, to, n));
 	while (n && !err) {
 		size_t part = block_rest(off, n);
 
-		err = read_all(block_moved(d, off / BLOCK) ? d->overlay : d->fd, off, to, part);
+		err = block_moved(d, off / BLOCK) ? file_read(d->overlay, off, to, part) :
+			i->ops->read(i, off, to, part);
 		to += part;
 		off += part;
 		n -= part;
@@ -288,14 +353,15 @@ int disk_read(struct disk *d, uint64_t off, void *buf, size_t n)
 
 int disk_write(struct disk *d, uint64_t off, const void *buf, size_t n)
 {
+	struct image *i = d->image;
 	const uint8_t *from = buf;
 	int err = 0;
 
-	bug_on(off > d->size || n > d->size - off);
+	bug_on(off > i->size || n > i->size - off);
 	if (d->readonly)
 		return -EROFS;
 	if (d->overlay < 0)
-		return complain(d, "write", write_all(d->fd, off, from, n));
+		return complain(d, "write", i->ops->write(i, off, from, n));
 	while (n && !err) {
 		size_t part = block_rest(off, n);
 
@@ -309,7 +375,5 @@ int disk_write(struct disk *d, uint64_t off, const void *buf, size_t n)
 
 int disk_flush(struct disk *d)
 {
-	if (d->readonly || d->overlay >= 0 || fdatasync(d->fd) == 0 || errno == EINVAL)
-		return 0;
-	return complain(d, "fdatasync", -errno);
+	return writes_image(d) ? complain(d, "flush", d->image->ops->flush(d->image)) : 0;
 }

@@ -155,6 +155,9 @@ static int fill(struct fw_cfg *f)
 		err = add_memory_map(f);
 	if (!err)
 		err = file_add(f, "etc/system-states", sleep_states, sizeof(sleep_states));
+	/* The timer's interrupt is on pin 2 of the I/O APIC. */
+	if (!err && f->m->config->apic)
+		err = file_add(f, "etc/irq0-override", &(uint8_t){ 1 }, 1);
 	/* While nobody looks at a display, text of the BIOS's services goes to the serial port
 	 * too. */
 	if (!err && f->m->console && !f->m->config->display && !f->m->config->screenshot)

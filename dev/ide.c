@@ -474,6 +474,8 @@ static void drive_restore(struct ide_drive *d, struct state *s)
 		s->bad = true;
 		d->phase = PH_NONE;
 		d->multiple = 0;
+		d->pos = d->end = d->filled = 0;
+		d->at = d->left = 0;
 		return;
 	}
 	state_get(s, d->buffer, d->filled);

@@ -2,7 +2,7 @@
 /*
  * The pair of 8259A interrupt controllers of the AT (Intel 8259A data sheet), with
  * the edge/level registers 0x4d0 and 0x4d1 of the later chipsets, which replace
- * ICW1.LTIM. It decides the INTR pin and the vector of an INTA cycle.
+ * ICW1.LTIM. It decides its INTR output and the vector of an INTA cycle.
  *
  * A request follows its line: a line that falls before the acknowledge takes its
  * request away, and an INTA that finds none gives the vector of IR7 with nothing
@@ -102,7 +102,7 @@ static void pic_update(struct pic *p)
 		master->lines &= ~cascade;
 		master->irr &= ~cascade;
 	}
-	p->m->intr = chip_request(master, true) >= 0;
+	irq_set_intr(p->m, chip_request(master, true) >= 0);
 }
 
 static void pic_set_line(void *self, unsigned line, bool level)

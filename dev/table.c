@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The PC, part by part. The interrupt controller comes first: others drive lines; then
+/* The PC, part by part. The interrupt controllers come first: others drive lines; then
  * the PCI bus, which others are on. */
 #include "dev/table.h"
 
 const struct device_ops *const device_table[] = {
 	&pic_device,		/* 0x20, 0xa0, 0x4d0	two 8259A */
+	&lapic_device,		/* 0xfee00000		local APIC, if the CPU model has one */
+	&ioapic_device,		/* 0xfec00000		I/O APIC, likewise */
 	&pci_device,		/* 0xcf8-0xcff		PCI bus, reset control */
 	&i440fx_device,		/* PCI 0.0		host bridge: PAM, SMRAM */
 	&piix3_device,		/* PCI 1.0		ISA bridge: interrupt routing */

@@ -2,7 +2,7 @@
 /*
  * The engine to compare the others with: KVM runs all of the guest, supervisor code too,
  * on the same devices, clock and memory. Between full_load() and full_store() the vCPU's
- * state is KVM's, and struct cpu is out of date but for halted.
+ * state is KVM's, and struct cpu is out of date but for halted, nmi_pending, CR8, IA32_APIC_BASE.
  */
 #ifndef DIRECT_FULL_H
 #define DIRECT_FULL_H

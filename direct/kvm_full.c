@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * KVM as the whole processor. There is no interrupt controller in the kernel: ours says
- * when the INTR pin is up, and KVM_INTERRUPT is its INTA cycle (Linux,
- * Documentation/virt/kvm/api.rst). Nothing here knows what a device is.
+ * when there is an interrupt, and KVM_INTERRUPT is its INTA cycle (Linux,
+ * Documentation/virt/kvm/api.rst). The local APIC is ours too; KVM keeps its CR8 and base.
+ * Nothing here knows what a device is.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -377,6 +378,31 @@ static enum full_exit broken(const struct kvm_run *run)
 	return FULL_HOST;
 }
 
+/* A processor without an APIC in the kernel tells us of these two at each exit. */
+static void apic_sync(struct full *f)
+{
+	struct kvm_run *run = f->vm.run;
+	struct cpu *c = f->m->cpu;
+
+	if (c->cr8 != run->cr8) {
+		c->cr8 = run->cr8;
+		irq_tpr_written(f->m);
+	}
+	if (c->msr_apic_base != run->apic_base) {
+		c->msr_apic_base = run->apic_base;
+		irq_apic_base_written(f->m);
+	}
+}
+
+/* An NMI is the processor's to keep until it can take it. */
+static int offer_nmi(struct full *f)
+{
+	if (!f->m->cpu->nmi_pending)
+		return 0;
+	f->m->cpu->nmi_pending = false;
+	return ioctl(f->vm.vcpu, KVM_NMI) < 0 ? full_complain("KVM_NMI", -errno) : 0;
+}
+
 /* The INTA cycle, if the processor would take the interrupt now; else an exit once it would. */
 static int offer_interrupt(struct full *f)
 {
@@ -402,18 +428,23 @@ enum full_exit full_run(struct full *f)
 {
 	struct kvm_run *run = f->vm.run;
 
-	if (offer_interrupt(f))
+	if (offer_nmi(f) || offer_interrupt(f))
 		return FULL_HOST;
+	run->cr8 = f->m->cpu->cr8;
 	if (ioctl(f->vm.vcpu, KVM_RUN, 0) < 0) {
 		int err = errno;
 
+		apic_sync(f);
 		__atomic_store_n(&run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 		if (err == EINTR || err == EAGAIN)
 			return FULL_KICK;
 		full_complain("KVM_RUN", -err);
 		return FULL_HOST;
 	}
+	apic_sync(f);
 	switch (run->exit_reason) {
+	case KVM_EXIT_SET_TPR:		/* CR8 is lower now */
+		return FULL_MMIO;
 	case KVM_EXIT_IO:
 		return do_port(f);
 	case KVM_EXIT_MMIO:

@@ -159,6 +159,7 @@ static int sregs_store(struct full *f, struct cpu *c)
 	c->cr3 = s.cr3;
 	c->cr4 = s.cr4;
 	c->cr8 = s.cr8;
+	c->msr_apic_base = s.apic_base;
 	c->efer = s.efer;
 	c->cpl = !(s.cr0 & CR0_PE) ? 0 : c->eflags & FL_VM ? 3 : s.ss.dpl;
 	return 0;

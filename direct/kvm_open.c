@@ -168,6 +168,7 @@ static int set_registers(struct kvm *k, char *why)
 	struct kvm_sregs *s = &k->kernel;
 	struct kvm_segment data = { .selector = KVM_SEL_DATA, .limit = 0xffffffff, .type = 3, .present = 1,
 				    .db = 1, .s = 1, .g = 1 };
+	uint32_t leaf1[4];
 
 	memcpy(msrs.head.entries, kvm_shim_msrs, sizeof(kvm_shim_msrs));
 	if (ioctl(k->vcpu, KVM_GET_SREGS, s) < 0)
@@ -176,7 +177,10 @@ static int set_registers(struct kvm *k, char *why)
 	s->cr3 = k->cr3 = kvm_table_gpa(0);
 	s->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 	s->efer = EFER_LME | EFER_LMA | EFER_NXE;
-	s->apic_base &= ~0x800ull;	/* disabled, or CPUID would show one */
+	/* The VM has none, but its CPUID shows one while it is on. */
+	k->m->cpuid(k->m->cpuid_self, 1, 0, leaf1);
+	s->apic_base &= ~(uint64_t)APIC_BASE_ENABLE;
+	s->apic_base |= leaf1[3] >> 9 & 1 ? APIC_BASE_ENABLE : 0;
 	s->cs = (struct kvm_segment){ .selector = KVM_SEL_CODE, .limit = 0xffffffff, .type = 11, .present = 1,
 				      .s = 1, .l = 1, .g = 1 };
 	s->ss = s->ds = s->es = s->fs = s->gs = data;

@@ -94,6 +94,8 @@ const char *kvm_refuses(void *self, const struct cpu *c)
 		return "CPUID faulting, which the VM has not";
 	if (c->cr4 & CR4_OSXSAVE)
 		return "XSAVE in use";
+	if ((c->msr_apic_base ^ k->kernel.apic_base) & APIC_BASE_ENABLE)
+		return "APIC turned off";
 	for (unsigned s = 0; s <= SEG_GS; s++)
 		if (c->seg[s].sel & 4)
 			return "segment of the LDT";

@@ -60,6 +60,9 @@ UASM("s_many:	mov $1000, %ebp\n"
      "s_sysenter: mov $0x99, %ecx\n"
      "	sysenter\n"
      "	int $0x80\n"
+     /* A page of its own, which is found to hold 32-bit code when it first runs: hosts may lose
+      * the address of a SYSCALL there, which needs a guard, and guards in 64-bit code none. */
+     "	.balign 4096\n"
      "	.code32\n"
      "c_int80: mov $0xffffffff, %eax\n"
      "	mov $0x87654321, %ecx\n"
@@ -75,6 +78,7 @@ UASM("s_many:	mov $1000, %ebp\n"
      "c_after: mov %cs, %eax\n"
      "	mov %ss, %ebx\n"
      "	int $0x80\n"
+     "	.balign 4096\n"
      "	.code64\n");
 extern const char s_many[], s_once[], s_after[], s_int80[], s_swapgs[], s_gs[], s_sysenter[],
 	c_int80[], c_syscall[], c_sysenter[], c_after[];

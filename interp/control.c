@@ -140,6 +140,7 @@ void cr_write(struct interp *v, unsigned n, uint64_t val)
 		if (val & ~15ull)
 			raise_gp0(v);
 		v->cpu.cr8 = val;
+		irq_tpr_written(v->m);
 		break;
 	default:
 		raise_ud(v);

@@ -164,6 +164,22 @@ enum escape { ESCAPE_FAULT = 1 /* v->fault */, ESCAPE_FLUSHED /* no trace is lef
 uint64_t interp_random(struct interp *v);
 /* Brings the counters of retired instructions up to date (the trace counts as done). */
 void interp_settle(struct interp *v);
+/* Guest time may be the count of instructions, and a device may show it. */
+static inline void clock_sync(struct interp *v)
+{
+	if (unlikely(v->m->clock.by_instructions))
+		interp_settle(v);
+}
+
+/* Is there something that only the run loop can do at this boundary? Single steps and
+ * breakpoints need no question: no transfer passes them by. */
+static inline bool must_leave(const struct interp *v)
+{
+	const struct cpu *c = &v->cpu;
+
+	return (v->m->intr && (c->eflags & FL_IF)) || c->pending_dbg ||
+	       (c->nmi_pending && !c->nmi_blocked);
+}
 
 /* --- Dispatch ----------------------------------------------------------- */
 

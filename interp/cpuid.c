@@ -75,6 +75,9 @@ static void leaf_features(const struct interp *v, struct cpuid_regs *out)
 	if (cpu_model_has(m, F_XSAVE) && (v->cpu.cr4 & CR4_OSXSAVE))
 		out->ecx |= 1u << 27;
 	out->edx = features_of(m, 1, EDX);
+	/* SDM 3A 10.4.3: an APIC that is turned off is not there. */
+	if (!(v->cpu.msr_apic_base & APIC_BASE_ENABLE))
+		out->edx &= ~(1u << 9);
 }
 
 static void leaf_brand(const struct cpu_model *m, unsigned part, struct cpuid_regs *out)

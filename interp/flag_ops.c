@@ -112,13 +112,6 @@ static uint16_t port_operand(struct interp *v, const struct op *op, unsigned reg
 	return reg == 8 * RDX ? REG16(v, 8 * RDX) : op->imm & 0xff;
 }
 
-/* Guest time may be the count of instructions, and a port may show it. */
-static inline void clock_sync(struct interp *v)
-{
-	if (unlikely(v->m->clock.by_instructions))
-		interp_settle(v);
-}
-
 HANDLER(h_in)
 {
 	uint16_t port = port_operand(v, op, op->b);

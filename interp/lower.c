@@ -280,7 +280,8 @@ static void multiply(struct ctx *c, const struct unary_row *r, op_fn *other)
 	}
 	c->op->fn = r->r ? r->r : other;
 	c->out->pure = true;
-	c->out->kills = FL_ARITH;	/* those that it leaves undefined as well */
+	c->out->kills = FL_CF | FL_OF;
+	c->out->open = FL_ARITH & ~(FL_CF | FL_OF);
 	c->out->no_flags = r->r_nf != r->r ? r->r_nf : NULL;
 }
 

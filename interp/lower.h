@@ -12,6 +12,7 @@ struct lowered {
 	bool straight;		/* always returns the operation behind it, or raises */
 	op_fn *no_flags;	/* the handler to use when its flags are dead, or NULL */
 	uint32_t reads, kills;	/* arithmetic flags read; certainly overwritten */
+	uint32_t open;		/* flags that it leaves undefined: a host may keep them */
 };
 
 /* off: page offset of the instruction. single: no links, no in-page forms. */

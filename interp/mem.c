@@ -185,8 +185,10 @@ static uint64_t place_read(struct interp *v, struct place p, unsigned size)
 {
 	uint64_t x = 0;
 
-	if (unlikely(!p.hva))
+	if (unlikely(!p.hva)) {
+		clock_sync(v);
 		return phys_read(&v->m->mem, p.gpa, size);
+	}
 	switch (size) {		/* each a plain load */
 	case 1: memcpy(&x, p.hva, 1); break;
 	case 2: memcpy(&x, p.hva, 2); break;
@@ -214,7 +216,10 @@ static void store_ram(struct interp *v, struct place p, const void *buf, unsigne
 static void place_write(struct interp *v, struct place p, unsigned size, uint64_t val)
 {
 	if (unlikely(!p.hva)) {
+		clock_sync(v);
 		phys_write(&v->m->mem, p.gpa, val, size);
+		if (must_leave(v))	/* the device has raised an interrupt */
+			v->broke = true;
 		return;
 	}
 	store_ram(v, p, &val, size);

@@ -75,6 +75,25 @@ static void msr_misc_features_write(struct interp *v, uint64_t val)
 	v->cpu.msr_misc_features = val;
 }
 
+static uint64_t msr_apic_base_read(struct interp *v)
+{
+	return v->cpu.msr_apic_base;
+}
+
+/* SDM 3A 10.4.4: where it is and whether it is on; that this is the first processor stays. A
+ * machine without one cannot turn it on. */
+static void msr_apic_base_write(struct interp *v, uint64_t val)
+{
+	struct cpu *c = &v->cpu;
+
+	if (val & ~(APIC_BASE_BSP | APIC_BASE_ENABLE | (((1ull << PHYS_BITS) - 1) & PAGE_MASK)))
+		raise_gp0(v);
+	if (!v->m->apic.self)
+		val &= ~(uint64_t)APIC_BASE_ENABLE;
+	c->msr_apic_base = val | APIC_BASE_BSP;
+	irq_apic_base_written(v->m);
+}
+
 static uint64_t msr_pat_read(struct interp *v)
 {
 	return v->cpu.msr_pat;

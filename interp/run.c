@@ -439,8 +439,8 @@ int interp_create(struct interp **out, struct machine *m)
 		if (getrandom(&v->random, sizeof(v->random), GRND_NONBLOCK) < 0)
 			v->random = 0x9e3779b97f4a7c15ull;
 	v->delivering = -1;
-	cpu_reset(&v->cpu);
 	m->cpu = &v->cpu;
+	machine_reset_cpu(m);
 	m->cpuid = interp_cpuid;
 	m->cpuid_self = v;
 	memory_add_listener(&m->mem, &(struct memory_listener){

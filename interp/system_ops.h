@@ -34,16 +34,6 @@ static inline uint64_t next_rip(const struct interp *v, const struct op *op)
 	return v->hflags & HF_CS64 ? rip : (uint32_t)rip;
 }
 
-/* Is there something that only the run loop can do at this boundary? Single steps and
- * breakpoints need no question: no transfer passes them by. */
-static inline bool must_leave(const struct interp *v)
-{
-	const struct cpu *c = &v->cpu;
-
-	return (v->m->intr && (c->eflags & FL_IF)) || c->pending_dbg ||
-	       (c->nmi_pending && !c->nmi_blocked);
-}
-
 /* On to cpu.rip, in whatever mode the processor is now. */
 static inline const struct op *resume(struct interp *v, const struct op *op)
 {

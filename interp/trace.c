@@ -415,7 +415,7 @@ static void drop_dead_flags(struct op *ops, struct lowered *lo, unsigned n)
 			live = FL_ARITH;
 			continue;
 		}
-		if (lo[i].no_flags && lo[i].kills && !(lo[i].kills & live))
+		if (lo[i].no_flags && lo[i].kills && !((lo[i].kills | lo[i].open) & live))
 			ops[i].fn = lo[i].no_flags;
 		live = (live & ~lo[i].kills) | lo[i].reads;
 	}

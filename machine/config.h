@@ -17,9 +17,16 @@ enum gate_policy { GATE_ALWAYS, GATE_ADAPTIVE, GATE_NEVER };
 /* --lockstep: user code on both engines, compared after each instruction. */
 enum lockstep { LOCKSTEP_OFF, LOCKSTEP_STOP, LOCKSTEP_CONTINUE };
 
+/* UNSAID is raw, unless the file looks like another one: then the user has to say which. */
+enum image_format {
+	FORMAT_UNSAID, FORMAT_RAW, FORMAT_AUTO, FORMAT_QCOW2, FORMAT_VMDK, FORMAT_VDI, FORMAT_VHD,
+	FORMAT_VHDX,
+};
+
 /* An image file in a drive. */
 struct config_disk {
 	const char *file;
+	enum image_format format;
 	bool readonly;
 	bool snapshot;			/* what the guest writes is forgotten at the end */
 };
@@ -45,6 +52,7 @@ struct config {
 	enum gate_policy gate;
 	enum lockstep lockstep;
 	const char *cpu_model;
+	bool apic;			/* the CPU model has an APIC, and so has the machine */
 	const char *serial;		/* stdio, file:P, pty, none */
 	bool want_stats;
 	const char *stats_file;		/* JSON there, or NULL: a table on stderr */

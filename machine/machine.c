@@ -27,6 +27,8 @@ static void irq_drive(struct machine *m, uint16_t *lines, unsigned line, bool le
 	*lines = level ? *lines | bit : *lines & (uint16_t)~bit;
 	if (m->irqc.set_line)
 		m->irqc.set_line(m->irqc.self, line, (m->isa_lines | m->pci_lines) & bit);
+	if (m->ioapic.set_line)
+		m->ioapic.set_line(m->ioapic.self, line, (m->isa_lines | m->pci_lines) & bit);
 }
 
 void irq_set(struct machine *m, unsigned line, bool level)
@@ -39,8 +41,19 @@ void irq_set_pci(struct machine *m, unsigned line, bool level)
 	irq_drive(m, &m->pci_lines, line, level);
 }
 
+void irq_set_intr(struct machine *m, bool level)
+{
+	m->pic_intr = level;
+	if (m->apic.self)
+		m->apic.set_intr(m->apic.self);
+	else
+		m->intr = level;
+}
+
 int irq_acknowledge(struct machine *m)
 {
+	if (m->apic.self)
+		return m->apic.acknowledge(m->apic.self);
 	bug_on(!m->irqc.acknowledge);
 	return m->irqc.acknowledge(m->irqc.self);
 }
@@ -113,14 +126,21 @@ int machine_add_devices(struct machine *m, const struct device_ops *const *table
 	return 0;
 }
 
+void machine_reset_cpu(struct machine *m)
+{
+	cpu_reset(m->cpu);
+	if (m->config && m->config->apic)
+		m->cpu->msr_apic_base |= APIC_BASE_ENABLE;
+}
+
 /* The guest's TSC starts at zero; by instructions there is no host TSC in it. */
 void machine_reset(struct machine *m)
 {
 	m->power = POWER_ON;
-	m->intr = false;
+	m->intr = m->pic_intr = false;
 	m->a20 = true;
 	if (m->cpu) {
-		cpu_reset(m->cpu);
+		machine_reset_cpu(m);
 		m->cpu->tsc_offset = 0;	/* the host's own, so that user code reads it directly */
 		hemi_bug_cpu(m->cpu);
 	}

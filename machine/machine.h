@@ -41,9 +41,12 @@ struct machine {
 	struct memory mem;
 	struct bus *bus;
 	struct clock clock;
-	struct irq_controller irqc;
+	struct irq_controller irqc;	/* the 8259s */
+	struct irq_controller ioapic;	/* set_line only; or nothing */
+	struct local_apic apic;		/* or nothing */
 	uint16_t isa_lines, pci_lines;	/* what irq_set() and irq_set_pci() said last */
-	bool intr;			/* the INTR pin, driven by the interrupt controller */
+	bool pic_intr;			/* the INTR output of the 8259s */
+	bool intr;			/* an interrupt that the CPU may acknowledge (irq.h) */
 	bool a20;			/* always behaves as enabled; remembered for readers */
 
 	/* CPUID as 64-bit user code of the guest sees it: EAX, EBX, ECX, EDX. Set by the interpreter. */
@@ -89,6 +92,18 @@ enum attention {
 	ATT_LOOK    = 32,
 };
 
+/* The processor has written cpu->msr_apic_base, cpu->cr8. */
+static inline void irq_apic_base_written(struct machine *m)
+{
+	if (m->apic.self)
+		m->apic.base_written(m->apic.self);
+}
+static inline void irq_tpr_written(struct machine *m)
+{
+	if (m->apic.self)
+		m->apic.tpr_written(m->apic.self);
+}
+
 /* Any thread: ask for attention and get the vCPU out of its engine. */
 void machine_request(struct machine *m, unsigned bits);
 
@@ -97,6 +112,7 @@ void machine_destroy(struct machine *m);
 /* Creates every device of the table dev/table.c. */
 int machine_add_devices(struct machine *m, const struct device_ops *const *table);
 void machine_reset(struct machine *m);	/* CPU, devices, page flags stay */
+void machine_reset_cpu(struct machine *m);	/* m->cpu alone */
 
 /* Everything but RAM. After a restore the caller flushes what engines derived;
  * a machine whose restore failed (-EINVAL) must be reset. */

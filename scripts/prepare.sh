@@ -6,7 +6,7 @@
 
 packages="gcc make autoconf automake pkg-config libglib2.0-dev libjson-glib-dev libcapstone-dev
 libzydis-dev libzycore-dev check gcc-multilib cpio zlib1g-dev liblzma-dev libzstd-dev liblz4-dev
-libbz2-dev liblzo2-dev libpng-dev libncurses-dev libvncserver-dev seabios"
+libbz2-dev liblzo2-dev libpng-dev libncurses-dev libvncserver-dev libnbd-dev qemu-utils seabios"
 
 die() {
 	echo "$0: $*" >&2

@@ -231,24 +231,25 @@ int exec_guards_apply(struct shadow *s, struct root *r)
 
 /*
  * Executable where it already is, and where a scan found nothing that needs a guard:
- * program text is shared, so most pages of a new process are known. Around a fetch,
- * read-only pages are scanned ahead.
+ * program text is shared, so most pages of a new process are known. Around a fetch, and
+ * where the interpreter has met code, read-only pages are scanned ahead.
  */
 unsigned page_prot(struct shadow *s, struct root *r, gva_t gva, const struct walk *w, uint32_t page)
 {
 	const struct page *p = &s->pages[page];
 	const struct guarded *g = guarded_find(r, gva);
 	gpa_t gpa = page_gpa(s, page);
+	bool decoded = memory_flags(&s->m->mem, gpa) & PG_CODE;
 	unsigned prot = SINK_R;
 
 	if (g && (g->page != page || g->version != p->version)) {	/* of what was there before */
 		exec_unguard(r, gva);
 		g = NULL;
 	}
-	if (s->scan_ahead && w->exec && !w->write && !p->writable)
+	if ((s->scan_ahead || decoded) && w->exec && !w->write && !p->writable)
 		exec_scan(s, r, page);
-	/* Code that ran in another process is likely to run in this one, too. */
-	if (s->scan_ahead && !g && p->ran && w->exec && scan_valid(s, r, page) && p->scan.hard &&
+	/* Code that ran in another process, or in the interpreter, is likely to run here, too. */
+	if ((s->scan_ahead || decoded) && !g && (p->ran || decoded) && w->exec && scan_valid(s, r, page) && p->scan.hard &&
 	    p->scan.hard <= s->sides[r->key.sink].guards_max && p->scan.hard <= guards_free(r) && guarded_slot(r) &&
 	    guards_reserve(s, r, gva, page))
 		g = guarded_find(r, gva);

@@ -80,7 +80,8 @@ struct space *shadow_enter(struct shadow *s, int *err)
 	return NULL;
 }
 
-/* Maps what the guest's tables already map around gva, as far as it needs no A or D. */
+/* Maps what the guest's tables already map around gva, as far as it needs no A or D. Around a
+ * fetch, what is mapped and was not scanned yet becomes executable. */
 static int fill_around(struct shadow *s, struct root *r, gva_t gva)
 {
 	gva_t first = gva & ~((gva_t)AROUND * PAGE_SIZE - 1);
@@ -90,7 +91,7 @@ static int fill_around(struct shadow *s, struct root *r, gva_t gva)
 		gva_t near = first + i * PAGE_SIZE;
 		struct entry *e = root_entry(r, near, false);
 
-		if (near != gva && !(e && e->prot))
+		if (near != gva && !(e && e->prot && (!s->scan_ahead || (e->prot & (SINK_X | SINK_W)))))
 			err = revalidate(s, r, near, true);
 	}
 	return err;
@@ -135,7 +136,10 @@ static enum shadow_answer answer(struct shadow *s, struct root *r, int code, int
 		code = finish(s, r);
 	if (code)
 		return failed(s, err, code);
-	s->counts.hidden_faults++;
+	if (s->sampled)
+		s->counts.sampled_used++;
+	else
+		s->counts.hidden_faults++;
 	return SHADOW_RETRY;
 }
 
@@ -208,6 +212,9 @@ enum shadow_answer shadow_fault(struct shadow *s, gva_t gva, gva_t rip, int *err
 	uint32_t page = (uint32_t)(off >> PAGE_SHIFT);
 
 	e = root_entry(r, at, false);
+	s->sampled = e && e->sample;
+	if (s->sampled)
+		e->sample = false;
 	if (gva - rip < INSN_MAX && !(e && (e->prot & SINK_X))) {
 		bool readable = e && e->prot;
 

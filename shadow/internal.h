@@ -30,12 +30,16 @@
 #define PTE_ADDR	0xffffffffff000ull
 #define SEEN		8
 #define USES_MAX	65536
+/* Every so many pages that would be prefilled, one is left out: whether it is missed tells
+ * what share of the others is used. */
+#define PREFILL_SAMPLE	64
 
 /* One mapped page; prot 0: not mapped. */
 struct entry {
 	uint32_t page;		/* RAM page number (file offset >> 12) */
 	uint8_t prot;
 	bool stale;		/* must be compared with the guest's tables before the next entry */
+	bool sample;		/* not mapped: would it be missed? (PREFILL_SAMPLE) */
 };
 
 struct chunk {
@@ -124,6 +128,8 @@ struct shadow {
 
 	gva_t last_rip, seen[SEEN];	/* against endless retries */
 	unsigned nseen, repeats;
+	unsigned prefills;
+	bool sampled;			/* the fault being answered is that of a sample */
 	int failed;			/* -errno met inside a callback */
 	struct shadow_counts counts;
 };

@@ -200,8 +200,8 @@ int map_set(struct shadow *s, struct root *r, gva_t gva, uint32_t page, unsigned
 	}
 	count_page(s, &old, -1);
 	count_page(s, e, 1);
-	if ((old.prot & SINK_X) && !((prot & SINK_X) && old.page == page))
-		exec_unguard(r, gva);
+	if ((old.prot & SINK_X) && !(prot & SINK_X))
+		exec_unguard(r, gva);	/* of another page's guards, page_prot() took care */
 	r->runs += after - before;
 	if (!old.prot != !prot) {
 		c->mapped += prot ? 1u : -1u;

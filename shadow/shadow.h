@@ -52,6 +52,8 @@ enum shadow_answer shadow_fault(struct shadow *s, gva_t gva, gva_t rip, int *err
 
 struct shadow_counts {
 	uint64_t fills, true_faults, hidden_faults, ad_faults, table_writes, code_writes, device_faults;
+	/* Of those left out of prefilling to see (1 in 64): how many, and how many were missed. */
+	uint64_t sampled, sampled_used;
 	uint64_t prefilled, unmapped, roots, evictions, sink_calls, sink_ops;
 	uint64_t moves;		/* of the engine's own pages, out of the guest's way */
 	uint64_t pages_scanned, pages_refused, guards, guard_evictions, flips;

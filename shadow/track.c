@@ -198,6 +198,21 @@ void shadow_protect(void *self, gpa_t gpa, unsigned flags)
 /* --- Draining ------------------------------------------------------------------------ */
 
 /* Makes the mapping of gva what the guest's tables say now. */
+/* Is this page one that is left out? */
+static bool prefill_sampled(struct shadow *s, struct root *r, gva_t gva, struct entry *e)
+{
+	if (e && e->sample)
+		return true;
+	if (++s->prefills % PREFILL_SAMPLE)
+		return false;
+	e = root_entry(r, gva, r->nchunks < CHUNKS_MAX);
+	if (!e)
+		return false;
+	e->sample = true;
+	s->counts.sampled++;
+	return true;
+}
+
 int revalidate(struct shadow *s, struct root *r, gva_t gva, bool prefill)
 {
 	struct entry *e = root_entry(r, gva, false);
@@ -223,6 +238,8 @@ int revalidate(struct shadow *s, struct root *r, gva_t gva, bool prefill)
 
 		if (gva < sink->floor(sink->engine) || gva >= sink->ceiling(sink->engine) ||
 		    r->runs + 2 > s->max_runs || r->nchunks == CHUNKS_MAX)
+			return 0;
+		if (prefill_sampled(s, r, gva, e))
 			return 0;
 		s->counts.prefilled++;
 	}

@@ -39,6 +39,7 @@ done 2>/dev/null
 mkdir /source /target
 mount -t iso9660 -o ro /dev/\$source /source && mount -t ext4 /dev/\$target /target || exit
 cat /target/greeting
+grep -c "IO-APIC.*timer" /proc/interrupts
 sha256sum </source/boot/vmlinuz
 cp /source/boot/vmlinuz /target/copy
 echo written by the guest >/target/answer
@@ -66,6 +67,7 @@ sum=$(sha256sum <"$kernel")
 cat >"$work/begins" <<EXPECTED
 hemi: begin script
 hello from the host
+1
 $sum
 $sum
 unmounted

@@ -14,6 +14,12 @@ static void setup(void)
 	pc_init_pics();
 }
 
+static void setup_apic(void)
+{
+	pc_config.apic = true;
+	setup();
+}
+
 /* --- Keyboard controller ---------------------------------------------------------- */
 
 /* What a driver does: wait for the flag, then read; -1 if there is nothing. */
@@ -366,6 +372,12 @@ int main(void)
 	tcase_add_test(t, post);
 	tcase_add_test(t, debug_exit);
 	tcase_add_test(t, debugport);
+	tcase_add_test(t, any_port_access);
+	tcase_add_test(t, hostile_snapshot);
+	tcase_add_test(t, cpu_and_time_round_trip);
+	suite_add_tcase(s, t);
+	t = tcase_create("devices, APIC");
+	tcase_add_checked_fixture(t, setup_apic, pc_teardown);
 	tcase_add_test(t, any_port_access);
 	tcase_add_test(t, hostile_snapshot);
 	tcase_add_test(t, cpu_and_time_round_trip);

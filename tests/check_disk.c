@@ -138,6 +138,120 @@ START_TEST(truncated)
 }
 END_TEST
 
+/* --- Formats ----------------------------------------------------------------------- */
+
+static void forge(uint64_t off, const void *p, size_t n)
+{
+	FILE *f = fopen(image_path, "r+");
+
+	ck_assert(f && !fseek(f, (long)off, SEEK_SET) && fwrite(p, n, 1, f) == 1);
+	fclose(f);
+}
+
+static void forge_number(uint64_t off, uint64_t v, unsigned n, bool big)
+{
+	uint8_t raw[8];
+
+	for (unsigned i = 0; i < n; i++)
+		raw[i] = (uint8_t)(v >> 8 * (big ? n - 1 - i : i));
+	forge(off, raw, n);
+}
+
+static int open_format(enum image_format format, const char *word)
+{
+	const struct config_disk c = { .file = image_path, .format = format, .readonly = true };
+	char why[512] = "";
+	struct disk *d = NULL;
+	int err = disk_open(&d, "disk", &c, 512, 0, why);
+
+	ck_assert_msg(strstr(why, word), "'%s' does not say '%s'", why, word);
+	disk_close(d);
+	return err;
+}
+
+/* Whoever does not say what an image is gets no other format than raw, and no file that a
+ * forged header names; the image is always to be had as it is. */
+static void suspect(const char *format)
+{
+	char looks[64];
+
+	snprintf(looks, sizeof(looks), "looks like a %s image: say format=%s", format, format);
+	ck_assert_int_eq(open_format(FORMAT_UNSAID, looks), -EINVAL);
+	ck_assert_int_eq(open_format(FORMAT_AUTO, "takes contents from other files"), -EINVAL);
+	ck_assert_int_eq(open_format(FORMAT_RAW, ""), 0);
+}
+
+START_TEST(forged)
+{
+	static const char descriptor[] = "# Disk DescriptorFile\nRW 8 FLAT \"/etc/passwd\" 0\n";
+	static const char parent[] = "\nparentFileNameHint=\"/etc/passwd\"\n";
+
+	ck_assert_int_eq(open_format(FORMAT_UNSAID, ""), 0);
+	ck_assert_int_eq(open_format(FORMAT_AUTO, ""), 0);
+	forge(0, "QFI\xfb", 4);
+	forge_number(4, 2, 4, true);
+	forge_number(8, 100, 8, true);		/* a backing file */
+	suspect("qcow2");
+	forge_number(4, 3, 4, true);
+	forge_number(8, 0, 8, true);
+	forge_number(72, 4, 8, true);		/* an external data file */
+	suspect("qcow2");
+	forge(0, descriptor, sizeof(descriptor));
+	suspect("vmdk");
+	forge(0, "KDMV", 4);
+	forge_number(12, 0, 8, false);		/* no capacity: the descriptor's extents count */
+	suspect("vmdk");
+	forge_number(12, 64, 8, false);
+	forge_number(28, 1, 8, false);
+	forge_number(36, 2, 8, false);
+	forge(512 + 700, parent, sizeof(parent));
+	suspect("vmdk");
+	forge(0, "conectix", 8);
+	forge_number(60, 4, 4, true);		/* differences from another */
+	suspect("vhd");
+}
+END_TEST
+
+/* The footer of a fixed VHD: only auto looks for it, and the sum of its bytes must be right. */
+START_TEST(fixed_vhd)
+{
+	const uint64_t foot = SIZE - 512;
+	uint8_t zeros[512] = { 0 };
+	uint32_t sum = 2;
+
+	forge(foot, zeros, sizeof(zeros));
+	forge(foot, "conectix", 8);
+	forge_number(foot + 60, 2, 4, true);
+	for (unsigned i = 0; i < 8; i++)
+		sum += (uint8_t)"conectix"[i];
+	forge_number(foot + 64, sum, 4, true);
+	ck_assert_int_eq(open_format(FORMAT_AUTO, ""), 0);	/* raw */
+	forge_number(foot + 64, ~sum, 4, true);
+	ck_assert_int_eq(open_format(FORMAT_UNSAID, ""), 0);
+	setenv("PATH", "/nowhere", 1);
+#ifdef HAVE_NBD
+	ck_assert_int_eq(open_format(FORMAT_AUTO, "install qemu-utils"), -ENOENT);
+#else
+	ck_assert_int_eq(open_format(FORMAT_AUTO, "libnbd-dev"), -ENOTSUP);
+#endif
+}
+END_TEST
+
+/* A name that does not fit into a line is shown by its end. */
+START_TEST(long_name)
+{
+	static char name[5000];
+	const struct config_disk c = { .file = name };
+	char why[512];
+	struct disk *d;
+
+	memset(name, 'x', sizeof(name) - 5);
+	strcat(name, ".img");
+	ck_assert_int_eq(disk_open(&d, "disk", &c, 512, 0, why), -ENAMETOOLONG);
+	ck_assert_ptr_nonnull(strstr(why, "xxx.img: File name too long"));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("disk");
@@ -150,6 +264,9 @@ int main(void)
 	tcase_add_test(t, snapshot);
 	tcase_add_test(t, limited);
 	tcase_add_test(t, truncated);
+	tcase_add_test(t, forged);
+	tcase_add_test(t, fixed_vhd);
+	tcase_add_test(t, long_name);
 	suite_add_tcase(s, t);
 	return suite_run(s);
 }

@@ -13,6 +13,7 @@
 #include "interp/fpu.h"
 #include "machine/machine.h"
 #include "tests/fpu_bench.h"
+#include "tests/host_has.h"
 
 static unsigned differences;
 static bool verbose;
@@ -206,7 +207,8 @@ static void for_encodings(bool x87, unsigned times, const struct variety *y)
 		b[n++] = (uint8_t)modrm;
 		b[n] = (uint8_t)rnd();
 		if (decode(d, HF_CS64 | HF_PE, b, 15, &in) != DECODE_OK || !fpu_name(in.mnem) ||
-		    in.feature == F_XSAVE || in.feature == F_XSAVEOPT)	/* check_xsave.c's */
+		    in.feature == F_XSAVE || in.feature == F_XSAVEOPT ||	/* check_xsave.c's */
+		    !host_has(in.feature))
 			continue;
 		if (only && strcmp(only, fpu_name(in.mnem)))
 			continue;

@@ -59,6 +59,7 @@ static void user_make(void)
 	static const struct segment data = { .sel = 0x2b, .attr = 0xc0f3, .limit = 0xffffffff };
 
 	cpu_reset(&c);
+	c.msr_apic_base |= APIC_BASE_ENABLE;	/* as the host's CPUID says */
 	memset(c.gpr, 0, sizeof(c.gpr));
 	c.cr0 = CR0_PE | CR0_PG | CR0_ET | CR0_NE | CR0_WP | CR0_MP;
 	c.cr3 = PML4;

@@ -63,9 +63,13 @@ else
 	case $engine in
 	interp|hybrid|full) flags="--engine $engine" ;;
 	*)	flags="--engine hybrid --direct $engine --gate always"
-		# It asks for the rights of call gates and task segments.
-		[ $name != gates ] || flags="$flags --strict" ;;
+		case $name in
+		# The rights of call gates and task segments; all selectors, and instructions that the
+		# host may have and the guest has not.
+		gates | hostile64) flags="$flags --strict" ;;
+		esac ;;
 	esac
+	[ $name != apic64 ] || flags="$flags --apic=yes"
 	# shellcheck disable=SC2086 # flags are words
 	"${HEMI:-./hemi}" run --kernel "$kernel" $flags ${HEMI_FLAGS-} --debug-exit \
 		--memory "$memory" --serial stdio --timeout "$timeout" --append "$append" \

@@ -71,7 +71,7 @@ static void classify(struct vmm *vmm, enum full_exit x)
 	switch (x) {
 	case FULL_HLT:
 		/* HLT with interrupts off waits for nothing that could come. */
-		if (full_interruptible(vmm->full))
+		if (full_interruptible(vmm->full) || m->cpu->nmi_pending)
 			m->cpu->halted = true;
 		else
 			m->power = POWER_OFF;
@@ -104,7 +104,7 @@ void full_loop(struct vmm *vmm)
 		int64_t before = host_now();
 
 		vmm->next_timer = next == INT64_MAX ? INT64_MAX : before + next;
-		if (m->cpu->halted && !m->intr) {
+		if (m->cpu->halted && !m->intr && !m->cpu->nmi_pending) {
 			wait_idle(vmm);
 			continue;
 		}

@@ -35,6 +35,8 @@ struct stats {
 		uint64_t device_faults;	/* no memory there */
 		uint64_t table_writes, code_writes;	/* stores noted by the interpreter */
 		uint64_t prefilled;	/* mappings made before anybody missed them */
+		uint64_t prefill_sampled;	/* one in 64 that was not made, to see */
+		uint64_t sampled_used, sampled_wasted;	/* was it missed? */
 		uint64_t unmapped;
 		uint64_t roots;		/* address spaces made */
 		uint64_t moves;		/* the engine's pages were where the guest wanted its own */

@@ -179,6 +179,9 @@ static void stats_direct(struct vmm *vmm, struct stats *out)
 	out->shadow.table_writes = s.table_writes;
 	out->shadow.code_writes = s.code_writes;
 	out->shadow.prefilled = s.prefilled;
+	out->shadow.prefill_sampled = s.sampled;
+	out->shadow.sampled_used = s.sampled_used;
+	out->shadow.sampled_wasted = s.sampled - s.sampled_used;
 	out->shadow.unmapped = s.unmapped;
 	out->shadow.roots = s.roots;
 	out->shadow.moves = s.moves;

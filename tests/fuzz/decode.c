@@ -68,8 +68,12 @@ static bool may_differ(const struct noise *n, uint32_t raised, const struct lock
 		return true;
 	if (raised == BIT(VEC_UD) && newer_encoding(n->bytes, 15, n->bits))
 		return true;
-	/* Of two operands that both fault, either may come first: MOVS, CMPS. */
-	if (op >= 0xa4 && op <= 0xa7 && (raised & ANY_ACCESS) && (host->vectors & ANY_ACCESS))
+	if (vendor_meaning(n->bytes, 15, n->bits))
+		return true;
+	/* Of two operands that both fault, either may come first: MOVS, CMPS. So may RET's
+	 * selector and the words behind what it takes from the stack. */
+	if (((op >= 0xa4 && op <= 0xa7) || (op & 0xfe) == 0xca) && (raised & ANY_ACCESS) &&
+	    (host->vectors & ANY_ACCESS))
 		return true;
 	/* An invalid opcode whose operand is not there to be fetched: the page, or the segment. */
 	if (at_end && ((raised | host->vectors) & BIT(VEC_UD)) &&
@@ -147,40 +151,6 @@ static unsigned compare(struct guest *g, uint64_t seed)
 /* --- The interpreter alone ------------------------------------------------------------------ */
 
 /* Any mode: real, protected, V86, compatibility, 64-bit; user or supervisor. */
-static void random_mode(struct guest *g, uint64_t seed)
-{
-	struct cpu *c = g->m.cpu;
-	unsigned bits = (unsigned)(seed * 0x9e3779b97f4a7c15ull >> 32);
-	bool wide_code = g->wide && bits & 1;
-
-	if (bits & 2) {
-		c->cpl = 0;
-		c->seg[SEG_CS].sel = 8;
-		c->seg[SEG_CS].attr = wide_code ? 0xa09b : 0xc09b;
-		c->seg[SEG_SS].sel = 0x10;
-		c->seg[SEG_SS].attr = 0xc093;
-	} else if (g->wide && !wide_code) {
-		c->seg[SEG_CS].sel = 0x23;
-		c->seg[SEG_CS].attr = 0xc0fb;
-	}
-	if (bits & 4 && !(c->seg[SEG_CS].attr & SEG_L))
-		c->seg[SEG_CS].attr &= (uint16_t)~SEG_D;
-	if (!g->wide && (bits & 0x18) == 0) {	/* real mode, code in a segment of its own */
-		c->cr0 &= ~(uint64_t)(CR0_PE | CR0_PG);
-		c->cpl = 0;
-		for (unsigned s = 0; s <= SEG_GS; s++)
-			c->seg[s] = (struct segment){ .sel = DATA_GVA >> 4 & 0xffff, .base = DATA_GVA,
-						      .limit = 0xffff, .attr = 0x93 };
-		c->seg[SEG_CS].base = CODE_GVA;
-	} else if (!g->wide && (bits & 0x18) == 8) {
-		c->eflags |= FL_VM;
-		for (unsigned s = 0; s <= SEG_GS; s++)
-			c->seg[s] = (struct segment){ .sel = 0xf000, .base = 0xf0000, .limit = 0xffff,
-						      .attr = 0xf3 };
-		c->seg[SEG_CS].base = CODE_GVA;
-	}
-}
-
 static void run_bare(struct guest *g, uint64_t seed)
 {
 	static struct program p;
@@ -193,7 +163,7 @@ static void run_bare(struct guest *g, uint64_t seed)
 		memcpy(g->m.cpu->gpr, p.gpr, sizeof(p.gpr));
 		cpu_set_eflags(g->m.cpu, p.flags);
 		g->m.cpu->fpu = p.fpu;
-		random_mode(g, seed * INSNS_MAX + i);
+		guest_mode(g, (unsigned)((seed * INSNS_MAX + i) * 0x9e3779b97f4a7c15ull >> 32));
 		g->m.cpu->rip = (g->m.cpu->seg[SEG_CS].base ? 0 : CODE_GVA) + p.at[i];
 		interp_flush(g->interp);
 		interp_run(g->interp, 20, RUN_UNTIL_USER);

@@ -120,6 +120,39 @@ void guest_reset(struct guest *g)
 	g->m.power = POWER_ON;
 }
 
+void guest_mode(struct guest *g, unsigned bits)
+{
+	struct cpu *c = g->m.cpu;
+	bool wide_code = g->wide && bits & 1;
+
+	if (bits & 2) {
+		c->cpl = 0;
+		c->seg[SEG_CS].sel = 8;
+		c->seg[SEG_CS].attr = wide_code ? 0xa09b : 0xc09b;
+		c->seg[SEG_SS].sel = 0x10;
+		c->seg[SEG_SS].attr = 0xc093;
+	} else if (g->wide && !wide_code) {
+		c->seg[SEG_CS].sel = 0x23;
+		c->seg[SEG_CS].attr = 0xc0fb;
+	}
+	if (bits & 4 && !(c->seg[SEG_CS].attr & SEG_L))
+		c->seg[SEG_CS].attr &= (uint16_t)~SEG_D;
+	if (!g->wide && (bits & 0x18) == 0) {	/* real mode, code in a segment of its own */
+		c->cr0 &= ~(uint64_t)(CR0_PE | CR0_PG);
+		c->cpl = 0;
+		for (unsigned s = 0; s <= SEG_GS; s++)
+			c->seg[s] = (struct segment){ .sel = DATA_GVA >> 4 & 0xffff, .base = DATA_GVA,
+						      .limit = 0xffff, .attr = 0x93 };
+		c->seg[SEG_CS].base = CODE_GVA;
+	} else if (!g->wide && (bits & 0x18) == 8) {
+		c->eflags |= FL_VM;
+		for (unsigned s = 0; s <= SEG_GS; s++)
+			c->seg[s] = (struct segment){ .sel = 0xf000, .base = 0xf0000, .limit = 0xffff,
+						      .attr = 0xf3 };
+		c->seg[SEG_CS].base = CODE_GVA;
+	}
+}
+
 static int guest_make(struct guest *g, bool wide)
 {
 	memset(g, 0, sizeof(*g));

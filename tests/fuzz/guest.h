@@ -45,6 +45,9 @@ void guest_close(struct guest *g);
 void guest_map(struct guest *g, gva_t gva, gpa_t gpa);
 /* The vCPU in user mode at CODE_GVA: flat segments unless narrow, initial FPU, registers 0. */
 void guest_reset(struct guest *g);
+/* Then perhaps another mode, as five bits say: user or supervisor, 64-, 32- or 16-bit code,
+ * real or virtual-8086. */
+void guest_mode(struct guest *g, unsigned bits);
 /* Back to user mode from an exception, as by IRET; RIP of what raised it. */
 uint64_t guest_return(struct guest *g);
 

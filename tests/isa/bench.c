@@ -215,6 +215,7 @@ void bench_host(struct bench *b, const struct state_all *in, struct outcome *out
 	}
 	out->vector = -1;
 	out->page_fault = x.kind == DEXIT_FAULT;
+	out->refused = x.kind == DEXIT_TRAP && (x.vectors & (1u << VEC_GP | 1u << VEC_SS));
 	out->fault_gva = out->page_fault ? x.gva : 0;
 	out->faulted = out->s.cpu.rip == in->cpu.rip;
 	memcpy(out->s.data, b->data, DATA_SIZE);

@@ -94,9 +94,9 @@ void settle_choices(const struct insn *in, struct outcome *host, struct outcome 
 	if (both && mmx && host->s.cpu.fpu.tags == 0xff)
 		interp->s.cpu.fpu.tags = 0xff;
 	/* An x87 store that an unmasked exception suppresses does not touch memory (Intel), or
-	 * its page fault comes first (AMD): an Intel host has no choice to settle. */
+	 * its fault comes first (AMD): an Intel host has no choice to settle. */
 	if (!__builtin_cpu_is("intel") && is_x87_store(in->fop) &&
-	    host->page_fault && !interp->faulted &&
+	    (host->page_fault || (host->faulted && host->refused)) && !interp->faulted &&
 	    (interp->s.cpu.fpu.sw & ~interp->s.cpu.fpu.cw & 0x19))
 		*interp = *host;
 }

@@ -9,14 +9,15 @@
  * are the same in any part. OPCODE is hexadecimal, with 100, 200, 300 added for the
  * maps 0F, 0F 38, 0F 3A. README has the rest.
  */
-#include <cpuid.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "debug/disasm.h"
+#include "debug/newer.h"
 #include "interp/cpu_model.h"
+#include "tests/host_has.h"
 #include "tests/isa/isa.h"
 
 #define MAX_FORMS	8192
@@ -36,22 +37,6 @@ static struct form forms[MAX_FORMS];
 static unsigned nforms;
 
 /* --- What there is to compare --------------------------------------------------------- */
-
-static bool host_has(unsigned feature)
-{
-	enum { EAX, EBX, ECX, EDX };
-	static const struct { uint32_t leaf; uint8_t reg, bit; } at[F_COUNT] = {
-#define FEATURE(id, kind, name, leaf, reg, bit, ...)	[F_##id] = { leaf, reg, bit },
-#include "interp/features.def"
-#undef FEATURE
-	};
-	uint32_t r[4] = { 0 };
-
-	if (feature == F_NONE)
-		return true;
-	__cpuid_count(at[feature].leaf, at[feature].leaf == 0xd, r[EAX], r[EBX], r[ECX], r[EDX]);
-	return r[at[feature].reg] >> at[feature].bit & 1;
-}
 
 static struct cpu_model model;
 
@@ -117,9 +102,6 @@ static void form_add(struct bench *b, const struct form *proto, int reg, bool me
 	/* Encodings that mean something else to newer processors than to the model:
 	 * REP BSF and REP BSR (TZCNT, LZCNT), and 0F 0D with a register. */
 	if (f.map == 1 && ((f.prefix == 0xf3 && (f.opcode & 0xfe) == 0xbc) || (f.opcode == 0x0d && !mem)))
-		return;
-	/* LOOPE and LOOPNE: some AMD processors let a REP prefix turn the condition. */
-	if (f.map == 0 && f.prefix >= 0xf2 && (f.opcode & 0xfe) == 0xe0)
 		return;
 	f.reg = (int8_t)reg;
 	f.mem = mem;
@@ -268,6 +250,10 @@ static void form_run(struct bench *b, struct form *f, unsigned states)
 
 		memset(b->code + off, 0xcc, 16);
 		n = form_encode(b, f, b->code + off, CODE_GVA + off, &in);
+		if (n && vendor_meaning(b->code + off, n, b->wide ? 64 : 32)) {
+			memset(b->code + off, 0xcc, 16);
+			continue;
+		}
 		if (!n)
 			continue;
 		random_state(b, &s, &in, CODE_GVA + off);

@@ -41,6 +41,7 @@ struct outcome {
 	bool endless;		/* host: it had to be stopped; says nothing */
 	bool faulted;		/* RIP did not move */
 	bool page_fault;
+	bool refused;		/* host: another fault that a memory access may have had */
 	gva_t fault_gva;	/* its address */
 	int vector;		/* interpreter only; -1: none */
 	struct state_all s;
