@@ -10,7 +10,8 @@
 
 void host_print_text(const struct host_report *r);
 
-/* host: HOST_ENGINES of them, or NULL. One page for all cases: opened before the first, NULL if the file cannot be written. */
+/* host: HOST_ENGINES of them, or NULL. One page for all cases: opened before the first, NULL if the
+ * file cannot be written. */
 struct page;
 struct page *page_open(const char *file);
 void page_case(struct page *p, const struct criterion *c, const struct host_report *host);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * hemi criterion --html: which states of user code the gate admits to direct execution. Nothing is
- * listed here that the gate itself was not asked: gate_refuses() for the flags, the engines' refuses() for segments.
+ * listed here that the gate itself was not asked: gate_refuses() for the flags, the engines'
+ * refuses() for segments.
  */
 #include <glib.h>
 #include <string.h>
@@ -44,8 +45,11 @@ static void user_state(struct cpu *c)
 
 static void panel(GString *s, struct machine *m, bool vm, bool tf)
 {
-	g_string_append_printf(s, "<svg viewBox=\"-14 0 186 190\" role=img aria-label=\"VM %d, TF %d\">\n"
-			       "<text x=96 y=16>VM %d, TF %d</text><text x=70 y=38>IF 0</text><text x=130 y=38>IF 1</text>\n",
+	g_string_append_printf(s,
+			       "<svg viewBox=\"-14 0 186 190\" role=img aria-label=\"VM %d, TF "
+			       "%d\">\n"
+			       "<text x=96 y=16>VM %d, TF %d</text><text x=70 y=38>IF "
+			       "0</text><text x=130 y=38>IF 1</text>\n",
 			       vm, tf, vm, tf);
 	for (unsigned iopl = 0; iopl < 4; iopl++) {
 		g_string_append_printf(s, "<text x=20 y=%u>IOPL %u</text>\n", 65 + 36 * iopl, iopl);
@@ -53,12 +57,16 @@ static void panel(GString *s, struct machine *m, bool vm, bool tf)
 			enum gate_reason r;
 
 			user_state(m->cpu);
-			cpu_set_eflags(m->cpu, FL_1 | (flag ? FL_IF : 0) | iopl << 12 | (vm ? FL_VM : 0) | (tf ? FL_TF : 0));
+			cpu_set_eflags(m->cpu, FL_1 | (flag ? FL_IF : 0) | iopl << 12 |
+						       (vm ? FL_VM : 0) | (tf ? FL_TF : 0));
 			r = gate_refuses(m, &any_engine, NULL, false);
-			g_string_append_printf(s, "<rect x=%u y=%u width=56 height=32 class=%s><title>%s</title></rect>"
-					       "<text x=%u y=%u class=c>%s</text>\n", 42 + 60 * flag, 44 + 36 * iopl,
-					       r ? "i" : "d", r ? gate_reason_name(r) : "runs directly", 70 + 60 * flag,
-					       65 + 36 * iopl, r ? "-" : "direct");
+			g_string_append_printf(s,
+					       "<rect x=%u y=%u width=56 height=32 "
+					       "class=%s><title>%s</title></rect>"
+					       "<text x=%u y=%u class=c>%s</text>\n",
+					       42 + 60 * flag, 44 + 36 * iopl, r ? "i" : "d",
+					       r ? gate_reason_name(r) : "runs directly",
+					       70 + 60 * flag, 65 + 36 * iopl, r ? "-" : "direct");
 		}
 	}
 	g_string_append(s, "</svg>\n");
@@ -77,9 +85,14 @@ static void set_intr(struct machine *m) { m->intr = true; }
 static void set_vip(struct machine *m) { cpu_set_eflags(m->cpu, cpu_eflags(m->cpu) | FL_VIP); }
 
 static const struct { const char *what; void (*set)(struct machine *m); } others[] = {
-	{ "CPL 0", set_cpl0 }, { "CR0.PE clear", set_real }, { "CR0.TS set", set_ts }, { "CR0.EM set", set_em },
-	{ "CR4.OSFXSR clear", set_nosse }, { "a breakpoint armed in DR7", set_breakpoint },
-	{ "the instruction after MOV SS or STI", set_shadow }, { "an interrupt waits", set_intr },
+	{ "CPL 0", set_cpl0 },
+	{ "CR0.PE clear", set_real },
+	{ "CR0.TS set", set_ts },
+	{ "CR0.EM set", set_em },
+	{ "CR4.OSFXSR clear", set_nosse },
+	{ "a breakpoint armed in DR7", set_breakpoint },
+	{ "the instruction after MOV SS or STI", set_shadow },
+	{ "an interrupt waits", set_intr },
 	{ "EFLAGS.VIP set", set_vip },
 };
 
@@ -87,15 +100,18 @@ static void cell(GString *s, const char *label, const char *why)
 {
 	char *safe = g_markup_escape_text(why ? why : "runs directly", -1);
 
-	g_string_append_printf(s, "<td data-l=\"%s\"><span class=%s>%s</span></td>", label, why ? "bad" : "good", safe);
+	g_string_append_printf(s, "<td data-l=\"%s\"><span class=%s>%s</span></td>", label,
+			       why ? "bad" : "good", safe);
 	g_free(safe);
 }
 
 static void table_others(GString *s, struct machine *m)
 {
-	g_string_append(s, "<table><thead><tr><th>otherwise admitted, but<th>by default<th>with --strict</tr></thead>\n");
+	g_string_append(s, "<table><thead><tr><th>otherwise admitted, but<th>by default<th>with "
+			   "--strict</tr></thead>\n");
 	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
-		g_string_append_printf(s, "<tr><td data-l=\"state\"><span>%s</span></td>", others[i].what);
+		g_string_append_printf(s, "<tr><td data-l=\"state\"><span>%s</span></td>",
+				       others[i].what);
 		for (unsigned strict = 0; strict < 2; strict++) {
 			enum gate_reason r;
 
@@ -103,7 +119,8 @@ static void table_others(GString *s, struct machine *m)
 			m->intr = false;
 			others[i].set(m);
 			r = gate_refuses(m, &any_engine, NULL, strict);
-			cell(s, strict ? "with --strict" : "by default", r ? gate_reason_name(r) : NULL);
+			cell(s, strict ? "with --strict" : "by default",
+			     r ? gate_reason_name(r) : NULL);
 		}
 		g_string_append(s, "</tr>\n");
 	}
@@ -111,11 +128,13 @@ static void table_others(GString *s, struct machine *m)
 	g_string_append(s, "</table>\n");
 }
 
-/* --- Segments: what each engine says ------------------------------------------------------------ */
+/* --- Segments: what each engine says --------------------------------------------------- */
 
 static const struct { const char *what; unsigned reg; struct segment seg; } segments[] = {
 	{ "flat segments", SEG_DS, { .sel = SEL(2), .attr = 0xc0f3, .limit = 0xffffffff } },
-	{ "GS with a base, as for thread-local storage", SEG_GS, { .sel = SEL(4), .attr = 0xc0f3, .limit = 0xffffffff, .base = 0x8000 } },
+	{ "GS with a base, as for thread-local storage",
+	  SEG_GS,
+	  { .sel = SEL(4), .attr = 0xc0f3, .limit = 0xffffffff, .base = 0x8000 } },
 	{ "DS with a limit of 64 KiB", SEG_DS, { .sel = SEL(5), .attr = 0x40f3, .limit = 0xffff } },
 	{ "an expand-down stack", SEG_SS, { .sel = SEL(6), .attr = 0x40f7, .limit = 0xfff } },
 	{ "ES of the LDT", SEG_ES, { .sel = SEL(1) | 4, .attr = 0xc0f3, .limit = 0xffffffff } },
@@ -123,14 +142,16 @@ static const struct { const char *what; unsigned reg; struct segment seg; } segm
 	{ "conforming code", SEG_CS, { .sel = SEL(8), .attr = 0xc09f, .limit = 0xffffffff } },
 	{ "a null SS in 32-bit code", SEG_SS, { 0 } },
 	{ "a null FS", SEG_FS, { 0 } },
-	{ "DS of a supervisor (DPL 0)", SEG_DS, { .sel = 0x48, .attr = 0xc093, .limit = 0xffffffff } },
+	{ "DS of a supervisor (DPL 0)",
+	  SEG_DS,
+	  { .sel = 0x48, .attr = 0xc093, .limit = 0xffffffff } },
 };
 
 static void descriptor_put(struct machine *m, const struct segment *g)
 {
 	uint32_t limit = g->attr & SEG_G ? g->limit >> 12 : g->limit;
-	uint64_t d = (uint64_t)g->attr << 40 | (uint64_t)(limit & 0xf0000) << 32 | (limit & 0xffff) |
-		     (g->base & 0xffffff) << 16 | (g->base & 0xff000000) << 32;
+	uint64_t d = (uint64_t)g->attr << 40 | (uint64_t)(limit & 0xf0000) << 32 |
+		     (limit & 0xffff) | (g->base & 0xffffff) << 16 | (g->base & 0xff000000) << 32;
 
 	if (!(g->sel & 4) && g->sel >> 3)
 		memcpy(m->mem.ram + GDT + (g->sel & ~7u), &d, 8);
@@ -146,15 +167,18 @@ static void table_segments(GString *s, struct machine *m)
 	for (size_t i = 0; i < ARRAY_LEN(engines); i++)
 		open[i] = !engines[i]->open(&self[i], m, why[i]);
 	memset(m->mem.ram + GDT, 0, 0x80);
-	g_string_append(s, "<table><thead><tr><th>segments of 32-bit code<th>ring3 on this host<th>kvm on this host</tr></thead>\n");
+	g_string_append(s, "<table><thead><tr><th>segments of 32-bit code<th>ring3 on this "
+			   "host<th>kvm on this host</tr></thead>\n");
 	for (size_t i = 0; i < ARRAY_LEN(segments); i++) {
-		g_string_append_printf(s, "<tr><td data-l=\"segments\"><span>%s</span></td>", segments[i].what);
+		g_string_append_printf(s, "<tr><td data-l=\"segments\"><span>%s</span></td>",
+				       segments[i].what);
 		for (size_t e = 0; e < ARRAY_LEN(engines); e++) {
 			user_state(m->cpu);
 			m->cpu->seg[segments[i].reg] = segments[i].seg;
 			for (unsigned k = 0; k <= SEG_GS; k++)
 				descriptor_put(m, &m->cpu->seg[k]);
-			cell(s, engines[e]->name, open[e] ? engines[e]->refuses(self[e], m->cpu) : why[e]);
+			cell(s, engines[e]->name,
+			     open[e] ? engines[e]->refuses(self[e], m->cpu) : why[e]);
 		}
 		g_string_append(s, "</tr>\n");
 	}
@@ -175,10 +199,13 @@ int gate_draw(GString *s)
 		return err;
 	err = interp_create(&v, &m);
 	if (!err) {
-		g_string_append(s, "<h2 id=gate>The gate: which user states run directly</h2>\n<p>Rows called <em>gate</em> above are "
-				"these states. Where user code has IF set and IOPL below 3, POPF, PUSHF, CLI and STI mean at the host's "
-				"CPL 3 what they mean at the guest's; everywhere else user code is interpreted.</p>\n"
-				"<figure class=panels>\n");
+		g_string_append(s, "<h2 id=gate>The gate: which user states run "
+				   "directly</h2>\n<p>Rows called <em>gate</em> above are "
+				   "these states. Where user code has IF set and IOPL below 3, "
+				   "POPF, PUSHF, CLI and STI mean at the host's "
+				   "CPL 3 what they mean at the guest's; everywhere else user code "
+				   "is interpreted.</p>\n"
+				   "<figure class=panels>\n");
 		for (unsigned k = 0; k < 4; k++)
 			panel(s, &m, k >> 1, k & 1);
 		g_string_append(s, "</figure>\n<h3>What else the gate asks</h3>\n");

@@ -54,6 +54,7 @@ void host_print_text(const struct host_report *r)
 			putchar('\n');
 		}
 	}
-	puts("held, strict: of the spoofed and silent states, those that the scanner finds by default and "
+	puts("held, strict: of the spoofed and silent states, those that the scanner finds by "
+	     "default and "
 	     "with --strict");
 }

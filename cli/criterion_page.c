@@ -16,40 +16,65 @@ static const char head[] =
 	"<!doctype html>\n<html lang=en><head><meta charset=utf-8>\n"
 	"<meta name=viewport content=\"width=device-width,initial-scale=1\">\n"
 	"<title>hemi criterion: Popek and Goldberg, tried on every instruction</title>\n<style>\n"
-	":root{color-scheme:light dark;--line:#8886;--bad:#b03a2e;--good:#1d7a42;--p:#2e86c155;--s:#d3540055;--u:#8e44ad66;--card:#8881}\n"
+	":root{color-scheme:light "
+	"dark;--line:#8886;--bad:#b03a2e;--good:#1d7a42;--p:#2e86c155;--s:#d3540055;--u:#8e44ad66;-"
+	"-card:#8881}\n"
 	"@media(prefers-color-scheme:dark){:root{--bad:#ff8a7a;--good:#6fdc9a}}\n"
-	"*{box-sizing:border-box}body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:0 auto;padding:1rem;overflow-wrap:anywhere}\n"
-	"h1{font-size:1.7rem;line-height:1.2}h2{font-size:1.35rem;line-height:1.25;margin-top:2.5rem;border-top:2px solid var(--line);"
+	"*{box-sizing:border-box}body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:0 "
+	"auto;padding:1rem;overflow-wrap:anywhere}\n"
+	"h1{font-size:1.7rem;line-height:1.2}h2{font-size:1.35rem;line-height:1.25;margin-top:2."
+	"5rem;border-top:2px solid var(--line);"
 	"padding-top:1rem}\n"
-	"table{border-collapse:collapse;width:100%;margin:1rem 0}th,td{text-align:left;vertical-align:top;padding:.4rem .6rem;"
+	"table{border-collapse:collapse;width:100%;margin:1rem "
+	"0}th,td{text-align:left;vertical-align:top;padding:.4rem .6rem;"
 	"border-bottom:1px solid var(--line)}\n"
-	"code{font-family:ui-monospace,monospace;font-size:.95em}.bad{color:var(--bad);font-weight:600}.good{color:var(--good)}\n"
-	".names code{display:inline-block;border:1px solid var(--line);border-radius:.3rem;padding:0 .4rem;margin:.1rem 0}\n"
-	"summary{cursor:pointer;padding:.2rem 0}td summary{padding:0}details p{margin:.4rem 0 .4rem 1rem}\n"
-	"figure{margin:1rem 0}figcaption{font-size:.9rem;opacity:.85}svg{display:block;width:100%;height:auto}\n"
-	"svg text{fill:currentColor;font:14px system-ui,sans-serif;text-anchor:middle}svg .n{font-size:22px;font-weight:600}"
+	"code{font-family:ui-monospace,monospace;font-size:.95em}.bad{color:var(--bad);font-weight:"
+	"600}.good{color:var(--good)}\n"
+	".names code{display:inline-block;border:1px solid "
+	"var(--line);border-radius:.3rem;padding:0 .4rem;margin:.1rem 0}\n"
+	"summary{cursor:pointer;padding:.2rem 0}td summary{padding:0}details p{margin:.4rem 0 "
+	".4rem 1rem}\n"
+	"figure{margin:1rem "
+	"0}figcaption{font-size:.9rem;opacity:.85}svg{display:block;width:100%;height:auto}\n"
+	"svg text{fill:currentColor;font:14px system-ui,sans-serif;text-anchor:middle}svg "
+	".n{font-size:22px;font-weight:600}"
 	"svg .no{fill:var(--bad)}\n"
-	".p{fill:var(--p);stroke:#2e86c1}.s{fill:var(--s);stroke:#d35400}.u{fill:var(--u);stroke:#8e44ad;stroke-dasharray:5 3}\n"
-	"svg .d{fill:#27ae6066;stroke:var(--good)}svg .i{fill:var(--card);stroke:var(--line)}svg .c{font-size:13px}\n"
-	".panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:1rem;max-width:56rem}\n"
-	"@media(min-width:60rem){.sets{display:grid;grid-template-columns:26rem 1fr;gap:0 2rem;align-items:start}}\n"
+	".p{fill:var(--p);stroke:#2e86c1}.s{fill:var(--s);stroke:#d35400}.u{fill:var(--u);stroke:#"
+	"8e44ad;stroke-dasharray:5 3}\n"
+	"svg .d{fill:#27ae6066;stroke:var(--good)}svg .i{fill:var(--card);stroke:var(--line)}svg "
+	".c{font-size:13px}\n"
+	".panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:1rem;"
+	"max-width:56rem}\n"
+	"@media(min-width:60rem){.sets{display:grid;grid-template-columns:26rem 1fr;gap:0 "
+	"2rem;align-items:start}}\n"
 	"@media(max-width:59.99rem){.sets figure{max-width:28rem}}\n"
-	"@media(max-width:44rem){thead{display:none}tr{display:block;border-bottom:1px solid var(--line);padding:.6rem 0}"
-	"td{display:flex;gap:.8rem;border:0;padding:.15rem 0}td::before{content:attr(data-l);flex:0 0 7rem;opacity:.75}"
+	"@media(max-width:44rem){thead{display:none}tr{display:block;border-bottom:1px solid "
+	"var(--line);padding:.6rem 0}"
+	"td{display:flex;gap:.8rem;border:0;padding:.15rem "
+	"0}td::before{content:attr(data-l);flex:0 0 7rem;opacity:.75}"
 	"td>*{min-width:0}}\n</style></head><body>\n"
 	"<h1>Popek and Goldberg, tried on every instruction</h1>\n"
-	"<p>A virtual machine monitor can run a program directly on the processor if every instruction that could tell "
-	"or change on what machine it runs <em>traps</em> in user mode. Here no list says which ones those are: every "
-	"instruction of a processor model was run from pairs of machine states that differ in one thing only, and what "
+	"<p>A virtual machine monitor can run a program directly on the processor if every "
+	"instruction that could tell "
+	"or change on what machine it runs <em>traps</em> in user mode. Here no list says which "
+	"ones those are: every "
+	"instruction of a processor model was run from pairs of machine states that differ in one "
+	"thing only, and what "
 	"came of it decides.</p>\n<ul>\n"
-	"<li><b>Privileged</b>: traps in user mode where it does not in supervisor mode, always.</li>\n"
-	"<li><b>Control-sensitive</b>: changes a resource (the mode, a segment, a control register, a port) without a "
+	"<li><b>Privileged</b>: traps in user mode where it does not in supervisor mode, "
+	"always.</li>\n"
+	"<li><b>Control-sensitive</b>: changes a resource (the mode, a segment, a control "
+	"register, a port) without a "
 	"trap.</li>\n"
-	"<li><b>Behaviour-sensitive</b>: what it does depends on the <em>mode</em>, the <em>location</em> of the program "
-	"or a <em>resource</em>. A program that was moved together with its contents must not notice.</li>\n"
+	"<li><b>Behaviour-sensitive</b>: what it does depends on the <em>mode</em>, the "
+	"<em>location</em> of the program "
+	"or a <em>resource</em>. A program that was moved together with its contents must not "
+	"notice.</li>\n"
 	"<li><b>User-sensitive</b>: either of them, among user states alone.</li>\n</ul>\n"
-	"<p><b>Theorem 1</b> (a virtual machine monitor can be built) wants every sensitive instruction to be privileged; "
-	"<b>Theorem 3</b> (a hybrid one, which interprets the supervisor) only every user-sensitive one.</p>\n";
+	"<p><b>Theorem 1</b> (a virtual machine monitor can be built) wants every sensitive "
+	"instruction to be privileged; "
+	"<b>Theorem 3</b> (a hybrid one, which interprets the supervisor) only every "
+	"user-sensitive one.</p>\n";
 
 struct page *page_open(const char *file)
 {
@@ -171,11 +196,16 @@ static unsigned theorem(GString *s, const struct criterion *c, unsigned number)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < c->n; i++)
-		n += !is_privileged(&c->v[i]) && (number == 1 ? is_sensitive(&c->v[i]) : is_user_sensitive(&c->v[i]));
+		n += !is_privileged(&c->v[i]) &&
+		     (number == 1 ? is_sensitive(&c->v[i]) : is_user_sensitive(&c->v[i]));
 	if (n)
-		g_string_append_printf(s, "<p><b>Theorem %u</b> <span class=bad>fails</span> for %u.</p>\n", number, n);
+		g_string_append_printf(s,
+				       "<p><b>Theorem %u</b> <span class=bad>fails</span> for "
+				       "%u.</p>\n",
+				       number, n);
 	else
-		g_string_append_printf(s, "<p><b>Theorem %u</b> <span class=good>holds</span>.</p>\n", number);
+		g_string_append_printf(
+			s, "<p><b>Theorem %u</b> <span class=good>holds</span>.</p>\n", number);
 	return n;
 }
 
@@ -205,7 +235,8 @@ void page_case(struct page *p, const struct criterion *c, const struct host_repo
 			       c->seconds);
 	for (unsigned e = 0; host && e < HOST_ENGINES; e++) {
 		if (host[e].why[0])
-			g_string_append_printf(s, " There is no %s here: %s.", host[e].engine, host[e].why);
+			g_string_append_printf(s, " There is no %s here: %s.", host[e].engine,
+					       host[e].why);
 		else
 			g_string_append_printf(s, " %u runs as user code of this host on %s.",
 					       host[e].runs - host[e].refused, host[e].engine);
@@ -219,8 +250,9 @@ void page_case(struct page *p, const struct criterion *c, const struct host_repo
 	one = theorem(s, c, 1);
 	three = theorem(s, c, 3);
 	overview(p->overview, c, one, three);
-	g_string_append(s, "<table><thead><tr><th>instruction<th>privileged<th>changes<th>depends on"
-			"<th>user-sensitive");
+	g_string_append(s, "<table><thead><tr><th>instruction<th>privileged<th>changes<th>depends "
+			   "on"
+			   "<th>user-sensitive");
 	for (unsigned e = 0; host && e < HOST_ENGINES; e++)
 		if (!host[e].why[0])
 			g_string_append_printf(s, "<th>on this host: %s", host[e].engine);
@@ -238,7 +270,8 @@ int page_close(struct page *p)
 
 	fprintf(p->f,
 		"%s<table><thead><tr><th>machine<th>what<th>Theorem 1<th>Theorem "
-		"3</tr></thead>\n%s</table>\n<p><a href=\"#gate\">The gate</a>: which user states run directly.</p>\n%s%s"
+		"3</tr></thead>\n%s</table>\n<p><a href=\"#gate\">The gate</a>: which user states "
+		"run directly.</p>\n%s%s"
 		"<p>Made by " PACKAGE_STRING ".</p></body></html>\n",
 		head, p->overview->str, p->body->str, gate->str);
 	if (!err && ferror(p->f))

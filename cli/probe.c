@@ -61,14 +61,20 @@ static void print_bare(const struct bare *bare, const struct probe_report *kvm)
 static void print_residual(bool rows)
 {
 	if (!rows)
-		puts("\nwhat user code that looks for it can tell without --strict (with it: nothing)");
+		puts("\nwhat user code that looks for it can tell without --strict (with it: "
+		     "nothing)");
 	for (unsigned i = 0; i < probe_nresiduals; i++) {
 		const struct probe_residual *r = &probe_residuals[i];
 
 		if (rows)
-			printf("%s\t%s\n", r->ring3 && r->kvm ? "ring3,kvm" : r->ring3 ? "ring3" : "kvm", r->rows);
+			printf("%s\t%s\n",
+			       r->ring3 && r->kvm ? "ring3,kvm"
+			       : r->ring3	  ? "ring3"
+						  : "kvm",
+			       r->rows);
 		else
-			printf("  %-5s %-3s  %s\n", r->ring3 ? "ring3" : "", r->kvm ? "kvm" : "", r->what);
+			printf("  %-5s %-3s  %s\n", r->ring3 ? "ring3" : "", r->kvm ? "kvm" : "",
+			       r->what);
 	}
 }
 
@@ -205,7 +211,9 @@ int command_probe(int argc, char **argv)
 	gboolean json = FALSE, residual = FALSE;
 	const GOptionEntry entries[] = {
 		{ "residual", 0, 0, G_OPTION_ARG_NONE, &residual,
-		  "only what can be told without --strict: engines, a tab, rows of the guests learn", NULL },
+		  "only what can be told without --strict: engines, a tab, rows of the guests "
+		  "learn",
+		  NULL },
 		{ "json", 0, 0, G_OPTION_ARG_NONE, &json, "print JSON", NULL },
 		{ NULL, 0, 0, 0, NULL, NULL, NULL },
 	};

@@ -104,15 +104,18 @@ static void print_line(const struct crossings_file *f, const struct crossing *x)
 
 	if (x->address)
 		snprintf(address, sizeof(address), "%" G_GINT64_MODIFIER "x", x->address);
-	printf("%12.6f %-5s %9" G_GINT64_MODIFIER "x %16" G_GINT64_MODIFIER "x %10" G_GINT64_MODIFIER "u %10.1f %-8s %16"
-	       G_GINT64_MODIFIER "x %16s  %s\n", (double)x->time / 1e9, f->head.engines[x->engine], x->cr3, x->entered,
-	       x->interpreted, (double)x->direct_ns / 1e3, f->head.reasons[x->reason], x->left, address, instruction(x));
+	printf("%12.6f %-5s %9" G_GINT64_MODIFIER "x %16" G_GINT64_MODIFIER
+	       "x %10" G_GINT64_MODIFIER "u %10.1f %-8s %16" G_GINT64_MODIFIER "x %16s  %s\n",
+	       (double)x->time / 1e9, f->head.engines[x->engine], x->cr3, x->entered,
+	       x->interpreted, (double)x->direct_ns / 1e3, f->head.reasons[x->reason], x->left,
+	       address, instruction(x));
 }
 
 static void print_head(void)
 {
-	printf("%12s %-5s %9s %16s %10s %10s %-8s %16s %16s  %s\n", "left at, s", "by", "CR3", "entered at",
-	       "interp'd", "direct, us", "reason", "left at", "fault at", "instruction there");
+	printf("%12s %-5s %9s %16s %10s %10s %-8s %16s %16s  %s\n", "left at, s", "by", "CR3",
+	       "entered at", "interp'd", "direct, us", "reason", "left at", "fault at",
+	       "instruction there");
 }
 
 /* --- The summary --------------------------------------------------------------------------- */
@@ -147,11 +150,16 @@ static gint place_order(gconstpointer a, gconstpointer b)
 	return p->left < q->left ? -1 : p->left > q->left;
 }
 
-struct summary { struct sum all, reason[CROSSING_REASONS]; GHashTable *places, *spaces; int64_t first, last; };
+struct summary {
+	struct sum all, reason[CROSSING_REASONS];
+	GHashTable *places, *spaces;
+	int64_t first, last;
+};
 
 static void summary_add(struct summary *s, const struct crossing *x)
 {
-	struct place key = { .left = x->left, .reason = x->reason }, *p = g_hash_table_lookup(s->places, &key);
+	struct place key = { .left = x->left, .reason = x->reason },
+		     *p = g_hash_table_lookup(s->places, &key);
 
 	if (!p) {
 		p = g_memdup2(&key, sizeof(key));
@@ -173,8 +181,8 @@ static void print_sum(const char *name, const struct sum *s, const struct sum *a
 	double n = s->count ? (double)s->count : 1;
 
 	printf("%-10s %10" G_GINT64_MODIFIER "u %6.1f%% %14.3f %14.1f %18.0f\n", name, s->count,
-	       100 * (double)s->count / (double)all->count, (double)s->direct_ns / 1e6, (double)s->direct_ns / n / 1e3,
-	       (double)s->interpreted / n);
+	       100 * (double)s->count / (double)all->count, (double)s->direct_ns / 1e6,
+	       (double)s->direct_ns / n / 1e3, (double)s->interpreted / n);
 }
 
 static void print_summary(const struct crossings_file *f, const struct summary *s)
@@ -187,22 +195,26 @@ static void print_summary(const struct crossings_file *f, const struct summary *
 		g_list_free(places);
 		return;
 	}
-	printf("%" G_GINT64_MODIFIER "u crossings from %.6f s to %.6f s, %u address spaces\n\n", s->all.count,
-	       (double)s->first / 1e9, (double)s->last / 1e9, g_hash_table_size(s->spaces));
-	printf("%-10s %10s %7s %14s %14s %18s\n", "reason", "crossings", "share", "direct, ms", "each, us",
-	       "interpreted before");
+	printf("%" G_GINT64_MODIFIER "u crossings from %.6f s to %.6f s, %u address spaces\n\n",
+	       s->all.count, (double)s->first / 1e9, (double)s->last / 1e9,
+	       g_hash_table_size(s->spaces));
+	printf("%-10s %10s %7s %14s %14s %18s\n", "reason", "crossings", "share", "direct, ms",
+	       "each, us", "interpreted before");
 	for (unsigned i = 0; i < CROSSING_REASONS; i++)
 		if (s->reason[i].count)
 			print_sum(f->head.reasons[i], &s->reason[i], &s->all);
 	print_sum("all", &s->all, &s->all);
-	printf("\n%-16s %-8s %10s %7s %14s  %s\n", "left most often", "reason", "crossings", "share", "each, us",
-	       "instruction there");
+	printf("\n%-16s %-8s %10s %7s %14s  %s\n", "left most often", "reason", "crossings",
+	       "share", "each, us", "instruction there");
 	for (GList *l = places; l && n < HOT; l = l->next, n++) {
 		const struct place *p = l->data;
 
-		printf("%16" G_GINT64_MODIFIER "x %-8s %10" G_GINT64_MODIFIER "u %6.1f%% %14.1f  %s\n", p->left,
-		       f->head.reasons[p->reason], p->sum.count, 100 * (double)p->sum.count / (double)s->all.count,
-		       (double)p->sum.direct_ns / (double)p->sum.count / 1e3, instruction(&p->example));
+		printf("%16" G_GINT64_MODIFIER "x %-8s %10" G_GINT64_MODIFIER "u %6.1f%% %14.1f  "
+									      "%s\n",
+		       p->left, f->head.reasons[p->reason], p->sum.count,
+		       100 * (double)p->sum.count / (double)s->all.count,
+		       (double)p->sum.direct_ns / (double)p->sum.count / 1e3,
+		       instruction(&p->example));
 	}
 	g_list_free(places);
 }
@@ -223,7 +235,10 @@ static int show(const char *file, struct crossings_file *f, const struct wish *w
 		struct crossing x;
 
 		if (!crossings_read(f, i, &x)) {
-			fprintf(stderr, "hemi trace: %s: damaged: record %" G_GINT64_MODIFIER "u makes no sense\n", file, i);
+			fprintf(stderr,
+				"hemi trace: %s: damaged: record %" G_GINT64_MODIFIER "u makes no "
+										      "sense\n",
+				file, i);
 			status = EXIT_HOST;
 			break;
 		}
@@ -237,11 +252,16 @@ static int show(const char *file, struct crossings_file *f, const struct wish *w
 	if (w->summary && !status)
 		print_summary(f, &s);
 	if (f->first && !status)
-		fprintf(stderr, "hemi trace: %s: the first %" G_GINT64_MODIFIER "u crossings were overwritten\n", file,
-			f->first);
+		fprintf(stderr,
+			"hemi trace: %s: the first %" G_GINT64_MODIFIER "u crossings were "
+									"overwritten\n",
+			file, f->first);
 	if (f->truncated) {
-		fprintf(stderr, "hemi trace: %s: truncated: %" G_GINT64_MODIFIER "u of %" G_GINT64_MODIFIER "u crossings can "
-			"be read\n", file, f->n, f->head.total);
+		fprintf(stderr,
+			"hemi trace: %s: truncated: %" G_GINT64_MODIFIER "u of %" G_GINT64_MODIFIER
+			"u crossings can "
+			"be read\n",
+			file, f->n, f->head.total);
 		status = EXIT_HOST;
 	}
 	g_hash_table_destroy(s.places);
@@ -261,7 +281,8 @@ static int show_file(const char *file, const struct given *g)
 	if (!(g->from >= 0) || !(g->to >= g->from))
 		return usage("%s: say seconds, the first not after the last", "--from, --to");
 	if (g->address && !parse_range(g->address, &w))
-		return usage("--address=%s: say LOW-HIGH, or one address, in hexadecimal", g->address);
+		return usage("--address=%s: say LOW-HIGH, or one address, in hexadecimal",
+			     g->address);
 	if (crossings_open(&f, file, why)) {
 		fprintf(stderr, "hemi trace: %s\n", why);
 		return EXIT_HOST;
@@ -271,8 +292,10 @@ static int show_file(const char *file, const struct given *g)
 
 		for (unsigned i = 0; i < CROSSING_REASONS; i++)
 			if (f.head.reasons[i][0])
-				g_string_append_printf(names, "%s%s", names->len ? ", " : "", f.head.reasons[i]);
-		fprintf(stderr, "hemi trace: --reason=%s: unknown; reasons are %s\n", g->reason, names->str);
+				g_string_append_printf(names, "%s%s", names->len ? ", " : "",
+						       f.head.reasons[i]);
+		fprintf(stderr, "hemi trace: --reason=%s: unknown; reasons are %s\n", g->reason,
+			names->str);
 		g_string_free(names, TRUE);
 		status = EXIT_USAGE;
 	} else {
@@ -287,37 +310,49 @@ int command_trace(int argc, char **argv)
 	struct given g = { .to = HUGE_VAL };
 	const GOptionEntry entries[] = {
 		{ "reason", 0, 0, G_OPTION_ARG_STRING, &g.reason,
-		  "only these: a list of pf, int, syscall, trap, guard, segment, kick, host", "LIST" },
+		  "only these: a list of pf, int, syscall, trap, guard, segment, kick, host",
+		  "LIST" },
 		{ "address", 0, 0, G_OPTION_ARG_STRING, &g.address,
 		  "only those that were entered, left or faulted there (hexadecimal)", "LOW-HIGH" },
-		{ "from", 0, 0, G_OPTION_ARG_DOUBLE, &g.from, "only those left so late in the run", "SECONDS" },
+		{ "from", 0, 0, G_OPTION_ARG_DOUBLE, &g.from, "only those left so late in the run",
+		  "SECONDS" },
 		{ "to", 0, 0, G_OPTION_ARG_DOUBLE, &g.to, "only those left so early", "SECONDS" },
-		{ "summary", 0, 0, G_OPTION_ARG_NONE, &g.summary, "tables by reason and of the hottest addresses", NULL },
+		{ "summary", 0, 0, G_OPTION_ARG_NONE, &g.summary,
+		  "tables by reason and of the hottest addresses", NULL },
 		{ NULL, 0, 0, 0, NULL, NULL, NULL },
 	};
-	GOptionContext *o = g_option_context_new("show FILE - the crossings of a run, one line each");
+	GOptionContext *o = g_option_context_new("show FILE - the crossings of a run, one line "
+						 "each");
 	GError *err = NULL;
 	int status;
 
 	g_set_prgname("hemi trace");
 	g_option_context_add_main_entries(o, entries, NULL);
-	g_option_context_set_description(o,
-		"Each line is one crossing: user code was entered after so many interpreted instructions, ran\n"
-		"directly, and was left for a reason.\n\nEXAMPLES\n"
-		"  hemi run --kernel vmlinuz --initrd initrd.gz --trace-file boot.trace\n"
-		"  hemi trace show --summary boot.trace              what costs most\n"
-		"  hemi trace show --reason=pf,syscall boot.trace    these alone\n"
-		"  hemi trace show --address=8048000-8049fff boot.trace\n"
-		"  hemi trace show --from=2.5 --to=2.6 boot.trace    a tenth of a second of it\n");
+	g_option_context_set_description(o, "Each line is one crossing: user code was entered "
+					    "after so many interpreted instructions, ran\n"
+					    "directly, and was left for a reason.\n\nEXAMPLES\n"
+					    "  hemi run --kernel vmlinuz --initrd initrd.gz "
+					    "--trace-file boot.trace\n"
+					    "  hemi trace show --summary boot.trace              "
+					    "what costs most\n"
+					    "  hemi trace show --reason=pf,syscall boot.trace    "
+					    "these alone\n"
+					    "  hemi trace show --address=8048000-8049fff "
+					    "boot.trace\n"
+					    "  hemi trace show --from=2.5 --to=2.6 boot.trace    a "
+					    "tenth of a second of it\n");
 	if (!g_option_context_parse(o, &argc, &argv, &err)) {
 		status = usage("%s; see hemi trace --help", err->message);
 		g_clear_error(&err);
 	} else if (argc < 2 || strcmp(argv[1], "show")) {
-		status = argc < 2 ? usage("%s", "say show and a file; see hemi trace --help") :
-			 usage("unknown word '%s'; say show and a file, see hemi trace --help", argv[1]);
+		status = argc < 2 ? usage("%s", "say show and a file; see hemi trace --help")
+				  : usage("unknown word '%s'; say show and a file, see hemi trace "
+					  "--help",
+					  argv[1]);
 	} else if (argc != 3) {
-		status = argc < 3 ? usage("%s", "no file is named; hemi run --trace-file makes one") :
-			 usage("unexpected argument '%s'; see hemi trace --help", argv[3]);
+		status = argc < 3 ? usage("%s", "no file is named; hemi run --trace-file makes one")
+				  : usage("unexpected argument '%s'; see hemi trace --help",
+					  argv[3]);
 	} else {
 		status = show_file(argv[2], &g);
 	}

@@ -22,7 +22,8 @@ extern const char *const host_kind_names[HOST_KINDS];
 struct host_verdict {
 	const struct verdict *of;
 	unsigned count[HOST_KINDS];
-	/* Of the states that are spoofed or silent: those that the scanner finds by default, with --strict. */
+	/* Of the states that are spoofed or silent: those that the scanner finds by default, with
+	 * --strict. */
 	unsigned held[2];
 	/* The first state of the worst kind, if it went on: what differed. */
 	uint8_t bytes[15], length;

@@ -48,14 +48,15 @@ static void batch_write(struct crossings *c)
 {
 	if (c->err)
 		return;
-	c->err = write_all(c->fd, c->batch, c->n * sizeof(c->batch[0]), place(&c->head, c->head.total));
+	c->err = write_all(c->fd, c->batch, c->n * sizeof(c->batch[0]),
+			   place(&c->head, c->head.total));
 	c->head.total += c->n;
 	if (!c->err)
 		c->err = write_all(c->fd, &c->head, sizeof(c->head), 0);
 }
 
-int crossings_create(struct crossings **out, const char *file, unsigned slots, const char *const reasons[],
-		     const char *const engines[])
+int crossings_create(struct crossings **out, const char *file, unsigned slots,
+		     const char *const reasons[], const char *const engines[])
 {
 	struct crossings *c = calloc(1, sizeof(*c));
 	struct crossings_head *h;
@@ -163,8 +164,8 @@ int crossings_open(struct crossings_file *f, const char *file, char why[static 1
 	kept = f->head.total < f->head.slots ? f->head.total : f->head.slots;
 	f->first = f->head.total - kept;
 	f->truncated = there < kept;
-	/* What is cut off at the end of a ring are records from its middle: only one that has not gone
-	 * round yet can be read as far as it goes. */
+	/* What is cut off at the end of a ring are records from its middle: only one that has not
+	 * gone round yet can be read as far as it goes. */
 	if (f->truncated)
 		kept = f->first ? 0 : there;
 	f->n = kept;
@@ -176,7 +177,8 @@ bool crossings_read(const struct crossings_file *f, uint64_t i, struct crossing 
 	return i >= f->first && i - f->first < f->n &&
 	       pread(f->fd, out, sizeof(*out), place(&f->head, i)) == sizeof(*out) &&
 	       out->reason < CROSSING_REASONS && out->engine < CROSSING_ENGINES &&
-	       out->length <= CROSSING_BYTES && (out->bits == 16 || out->bits == 32 || out->bits == 64);
+	       out->length <= CROSSING_BYTES &&
+	       (out->bits == 16 || out->bits == 32 || out->bits == 64);
 }
 
 void crossings_done(struct crossings_file *f)

@@ -51,8 +51,8 @@ _Static_assert(sizeof(struct crossing) == 72, "format");
 
 struct crossings;
 /* NULL ends each list of names. -errno. */
-int crossings_create(struct crossings **out, const char *file, unsigned slots, const char *const reasons[],
-		     const char *const engines[]);
+int crossings_create(struct crossings **out, const char *file, unsigned slots,
+		     const char *const reasons[], const char *const engines[]);
 /* Next record, to be filled in; it counts when the one after it is asked for, or at the end. */
 struct crossing *crossings_next(struct crossings *c);
 /* 0, or -errno of the first write that failed. */
@@ -62,7 +62,7 @@ int crossings_close(struct crossings *c);
 
 struct crossings_file {
 	struct crossings_head head;
-	uint64_t first, n;		/* number of the oldest record that is there, and how many */
+	uint64_t first, n; /* number of the oldest record that is there, and how many */
 	bool truncated;			/* the head promises more */
 	int fd;
 };

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * learn64: prints everything that a user program can learn of its machine, from 64-bit and from 32-bit
- * code: descriptor tables, selectors, CPUID, instruction sets, software interrupts, undefined flags. There is no
- * expected text: two engines must print the same. Options: sce=0 (SYSCALL is invalid), sep=0 (no SYSENTER
- * entry), tsd=1, osxsave=1, fsgsbase=1, umip=1 (bits of CR4), sweep=N (selectors asked one crossing each),
- * linux=1 (its selectors).
+ * learn64: prints everything that a user program can learn of its machine, from 64-bit and from
+ * 32-bit code: descriptor tables, selectors, CPUID, instruction sets, software interrupts,
+ * undefined flags. There is no expected text: two engines must print the same. Options: sce=0
+ * (SYSCALL is invalid), sep=0 (no SYSENTER entry), tsd=1, osxsave=1, fsgsbase=1, umip=1 (bits of
+ * CR4), sweep=N (selectors asked one crossing each), linux=1 (its selectors).
  */
 #include "guest64.h"
 #include "learn.h"
@@ -26,7 +26,8 @@ static void ask64(struct saw *s, uint64_t entry, uint64_t si, uint64_t di)
 	u.rsi = si;
 	u.rdi = di;
 	run_user(&u);
-	*s = (struct saw){ u.vec, u.err, u.rip, u.cs, u.rfl, u.rax, u.rbx, u.rcx, u.rdx, u.rsi, u.rsp, u.r11 };
+	*s = (struct saw){ u.vec, u.err, u.rip, u.cs,  u.rfl, u.rax,
+			   u.rbx, u.rcx, u.rdx, u.rsi, u.rsp, u.r11 };
 }
 
 static void cr4_set(uint64_t bits)
@@ -44,7 +45,8 @@ static void map_second(void)
 	uint64_t *table = page_alloc();
 
 	for (uint64_t i = 0; i < 512; i++)
-		table[i] = 0x200000 + i * 4096 + PTE_P + PTE_W + (0x200000 + i * 4096 < AT(__user_end) ? PTE_U : 0);
+		table[i] = 0x200000 + i * 4096 + PTE_P + PTE_W +
+			   (0x200000 + i * 4096 < AT(__user_end) ? PTE_U : 0);
 	boot_pd[1] = AT(table) | PTE_P | PTE_W | PTE_U;
 	set_cr3(cr3());
 }
@@ -71,11 +73,13 @@ static void gdt_linux(void)
 
 void kmain(void)
 {
-	static const struct places places32 = PLACES(32, pop_ds_32, les_32), places64 = PLACES(64, 0, 0);
+	static const struct places places32 = PLACES(32, pop_ds_32, les_32),
+				   places64 = PLACES(64, 0, 0);
 	uint32_t sweep = (uint32_t)option("sweep", 256);
 
 	map_second();
-	cr4_set(option("tsd", 0) << 2 | option("umip", 0) << 11 | option("fsgsbase", 0) << 16 | option("osxsave", 0) << 18);
+	cr4_set(option("tsd", 0) << 2 | option("umip", 0) << 11 | option("fsgsbase", 0) << 16 |
+		option("osxsave", 0) << 18);
 	old_efer = rdmsr(MSR_EFER);
 	wrmsr(MSR_STAR, (uint64_t)0x13 << 48 | (uint64_t)KCODE << 32);
 	wrmsr(MSR_LSTAR, AT(entry_syscall));

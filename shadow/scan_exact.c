@@ -16,8 +16,8 @@
 static const uint64_t plain[4] = {
 	BIT(0x06) | BIT(0x08) | BIT(0x09) | BIT(0x0b) | RUN(0x20, 0x23) | BIT(0x30) | BIT(0x32),
 	0,
-	RUN(0x80, 0x9f) | RUN(0xa3, 0xa5) | RUN(0xab, 0xad) | RUN(0xaf, 0xb1) | BIT(0xb3) | RUN(0xb6, 0xb7) |
-		RUN(0xb9, 0xbb) | RUN(0xbe, 0xbf),
+	RUN(0x80, 0x9f) | RUN(0xa3, 0xa5) | RUN(0xab, 0xad) | RUN(0xaf, 0xb1) | BIT(0xb3) |
+		RUN(0xb6, 0xb7) | RUN(0xb9, 0xbb) | RUN(0xbe, 0xbf),
 	BIT(0xc0) | BIT(0xc1) | RUN(0xc8, 0xcf),
 };
 
@@ -45,7 +45,8 @@ unsigned scan_exact(const uint8_t *p, unsigned classes)
 	switch (p[0]) {
 	case 0x0f:
 		return two_bytes(p[1], classes);
-	/* Selectors, and descriptors by them: PUSH, POP and MOV of segment registers; far transfers. */
+	/* Selectors, and descriptors by them: PUSH, POP and MOV of segment registers; far
+	 * transfers. */
 	case 0x06: case 0x07: case 0x0e: case 0x16: case 0x17: case 0x1e: case 0x1f:
 	case 0x8c: case 0x8e: case 0x9a: case 0xea: case 0xca: case 0xcb: case 0xcf:
 	/* LES and LDS, which are VEX in 64-bit code; BOUND, which is EVEX there. */
@@ -78,7 +79,8 @@ bool scan_exact_prefixed(uint8_t opcode)
 
 unsigned scan_classes(unsigned needs, bool strict, bool old)
 {
-	unsigned all = SCAN_DEFAULT, more = strict ? SCAN_STRICT | SCAN_EXACT | (old ? SCAN_OLD : 0) : 0;
+	unsigned all = SCAN_DEFAULT,
+		 more = strict ? SCAN_STRICT | SCAN_EXACT | (old ? SCAN_OLD : 0) : 0;
 
 	if (!(needs & SINK_GUARD_VMCALL))
 		all &= ~(unsigned)SCAN_VMCALL;

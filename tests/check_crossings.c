@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The file of crossings: what is written can be read, a ring keeps the last, and damaged files are told. */
+/* The file of crossings: what is written can be read, a ring keeps the last, and damaged files are
+ * told. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -13,7 +14,9 @@
 
 #define SLOTS	1024u
 
-static const char *const reasons[] = { "pf", "int", "syscall", NULL }, *const engines[] = { "ring3", "kvm", NULL };
+static const char *const reasons[] = { "pf", "int", "syscall", NULL }, *const engines[] = { "ring3",
+											    "kvm",
+											    NULL };
 static char file[64];
 
 static void setup(void)
@@ -29,9 +32,18 @@ static void teardown(void)
 static struct crossing record(uint64_t i)
 {
 	return (struct crossing){
-		.time = (int64_t)(1000 * i), .entered = 0x1000 + i, .left = 0x2000 + i, .cr3 = i % 7 << 12, .address = 0x3000 + i,
-		.interpreted = 5 * i, .direct_ns = (uint32_t)(17 * i), .reason = (uint8_t)(i % 3), .engine = i & 1, .bits = 64,
-		.length = 2, .bytes = { 0x0f, (uint8_t)i },
+		.time = (int64_t)(1000 * i),
+		.entered = 0x1000 + i,
+		.left = 0x2000 + i,
+		.cr3 = i % 7 << 12,
+		.address = 0x3000 + i,
+		.interpreted = 5 * i,
+		.direct_ns = (uint32_t)(17 * i),
+		.reason = (uint8_t)(i % 3),
+		.engine = i & 1,
+		.bits = 64,
+		.length = 2,
+		.bytes = { 0x0f, (uint8_t)i },
 	};
 }
 
@@ -123,7 +135,8 @@ START_TEST(test_truncated)
 	char why[160];
 
 	write_records(700);
-	ck_assert_int_eq(truncate(file, (off_t)(sizeof(struct crossings_head) + 10 * sizeof(x) + 5)), 0);
+	ck_assert_int_eq(
+		truncate(file, (off_t)(sizeof(struct crossings_head) + 10 * sizeof(x) + 5)), 0);
 	ck_assert_int_eq(crossings_open(&f, file, why), 0);
 	ck_assert(f.truncated);
 	ck_assert_uint_eq(f.n, 10);
@@ -131,7 +144,8 @@ START_TEST(test_truncated)
 	crossings_done(&f);
 	/* A record that points out of the tables of names. */
 	write_records(3);
-	overwrite((off_t)(sizeof(struct crossings_head) + offsetof(struct crossing, reason)), "\xff", 1);
+	overwrite((off_t)(sizeof(struct crossings_head) + offsetof(struct crossing, reason)),
+		  "\xff", 1);
 	ck_assert_int_eq(crossings_open(&f, file, why), 0);
 	ck_assert(!crossings_read(&f, 0, &x) && crossings_read(&f, 1, &x));
 	crossings_done(&f);

@@ -117,7 +117,8 @@ void user_run(struct vmm *vmm, int64_t slice);
 /* record.c: --trace-file. After a run that began at `entered` and ended at host time `left`. */
 int record_open(struct vmm *vmm, const char *file, char why[static 128]);
 void record_close(struct vmm *vmm);
-void record_crossing(struct vmm *vmm, uint64_t entered, const struct direct_exit *x, int64_t left, int64_t took);
+void record_crossing(struct vmm *vmm, uint64_t entered, const struct direct_exit *x, int64_t left,
+		     int64_t took);
 /* lockstep.c: one instruction on both engines. */
 void lockstep_one(struct vmm *vmm);
 /* wait.c: sleeps until an interrupt may come; arms the preemption timer. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a user program can learn of the machine, printed: the part that learn and learn64 share. Two runs
- * on different engines must print the same. They bring ask(), which runs a piece of user code and
- * fills in `saw', and their ways to print and to set MSRs.
+ * What a user program can learn of the machine, printed: the part that learn and learn64 share. Two
+ * runs on different engines must print the same. They bring ask(), which runs a piece of user code
+ * and fills in `saw', and their ways to print and to set MSRs.
  */
 #ifndef LEARN_H
 #define LEARN_H
@@ -21,17 +21,27 @@ extern uint32_t found[][2];
 
 struct places {			/* of one width */
 	const struct snip *table;
-	const char *load[5], *pop_fs, *pop_ds, *les, *lgs, *far[4], *sweep[4], *crowded[4], *cpuid, *crowded_cpuid;
+	const char *load[5], *pop_fs, *pop_ds, *les, *lgs, *far[4], *sweep[4], *crowded[4], *cpuid,
+		*crowded_cpuid;
 };
 
-#define NAMED(W)	extern const char load_ds_##W[], load_es_##W[], load_fs_##W[], load_gs_##W[], load_ss_##W[],	\
-	pop_fs_##W[], lgs_##W[], far_jmp_##W[], far_call_##W[], far_ret_##W[], far_iret_##W[], sweep_lar_##W[],		\
-	sweep_lsl_##W[], sweep_verr_##W[], sweep_verw_##W[], crowded_lar_##W[], crowded_lsl_##W[], crowded_verr_##W[],	\
-	crowded_verw_##W[], ask_cpuid_##W[], crowded_cpuid_##W[]; extern const struct snip learn_table##W[]
-#define PLACES(W, ds, es) { learn_table##W, { load_ds_##W, load_es_##W, load_fs_##W, load_gs_##W, load_ss_##W },	\
-	pop_fs_##W, ds, es, lgs_##W, { far_jmp_##W, far_call_##W, far_ret_##W, far_iret_##W },				\
-	{ sweep_lar_##W, sweep_lsl_##W, sweep_verr_##W, sweep_verw_##W },						\
-	{ crowded_lar_##W, crowded_lsl_##W, crowded_verr_##W, crowded_verw_##W }, ask_cpuid_##W, crowded_cpuid_##W }
+#define NAMED(W)                                                                                   \
+	extern const char load_ds_##W[], load_es_##W[], load_fs_##W[], load_gs_##W[],              \
+		load_ss_##W[], pop_fs_##W[], lgs_##W[], far_jmp_##W[], far_call_##W[],             \
+		far_ret_##W[], far_iret_##W[], sweep_lar_##W[], sweep_lsl_##W[], sweep_verr_##W[], \
+		sweep_verw_##W[], crowded_lar_##W[], crowded_lsl_##W[], crowded_verr_##W[],        \
+		crowded_verw_##W[], ask_cpuid_##W[], crowded_cpuid_##W[];                          \
+	extern const struct snip learn_table##W[]
+#define PLACES(W, ds, es)                                                                          \
+	{                                                                                          \
+		learn_table##W,                                                                    \
+			{ load_ds_##W, load_es_##W, load_fs_##W, load_gs_##W, load_ss_##W },       \
+			pop_fs_##W, ds, es, lgs_##W,                                               \
+			{ far_jmp_##W, far_call_##W, far_ret_##W, far_iret_##W },                  \
+			{ sweep_lar_##W, sweep_lsl_##W, sweep_verr_##W, sweep_verw_##W },          \
+			{ crowded_lar_##W, crowded_lsl_##W, crowded_verr_##W, crowded_verw_##W },  \
+			ask_cpuid_##W, crowded_cpuid_##W                                           \
+	}
 NAMED(32);
 extern const char pop_ds_32[], les_32[];
 
@@ -41,8 +51,8 @@ static void text(const char *s);
 static void hex(uint64_t v, unsigned digits);
 
 static const uint16_t selectors[] = {
-	0, 3, 0x08, 0x0b, 0x13, 0x1b, 0x20, 0x23, 0x28, 0x2b, 0x33, 0x3b, 0x43, 0x4b, 0x53, 0x5b, 0x63, 0x6b, 0x73,
-	0x7b, 0x83, 0x07, 0x0f, 0x17, 0x27, 0x2f, 0xfb, 0xffff,
+	0,    3,    0x08, 0x0b, 0x13, 0x1b, 0x20, 0x23, 0x28, 0x2b, 0x33, 0x3b, 0x43, 0x4b,
+	0x53, 0x5b, 0x63, 0x6b, 0x73, 0x7b, 0x83, 0x07, 0x0f, 0x17, 0x27, 0x2f, 0xfb, 0xffff,
 };
 
 static void field(const char *s, uint64_t v)
@@ -104,7 +114,8 @@ static void learn_leaf(ask_fn *ask, const char *code, uint32_t leaf, unsigned su
 
 static void learn_cpuid(ask_fn *ask, const struct places *p)
 {
-	static const uint32_t first[] = { 0, 0x40000000, 0x80000000, 0xc0000000, 0x20000000, 0xffffffff };
+	static const uint32_t first[] = { 0,	      0x40000000, 0x80000000,
+					  0xc0000000, 0x20000000, 0xffffffff };
 	struct saw s;
 
 	for (unsigned i = 0; i < sizeof(first) / sizeof(first[0]); i++) {
@@ -116,7 +127,8 @@ static void learn_cpuid(ask_fn *ask, const struct places *p)
 		for (uint32_t k = 0; k <= n + 1; k++) {
 			uint32_t leaf = first[i] + k, subs = 1;
 
-			if (leaf == 4 || leaf == 7 || leaf == 0xb || leaf == 0xf || leaf == 0x8000001d)
+			if (leaf == 4 || leaf == 7 || leaf == 0xb || leaf == 0xf ||
+			    leaf == 0x8000001d)
 				subs = 4;
 			if (leaf == 0xd)
 				subs = 20;
@@ -146,9 +158,14 @@ static void learn_sweep(ask_fn *ask, const char *what, const char *code, uint32_
 
 static void learn_selectors(ask_fn *ask, const struct places *p)
 {
-	static const char *const data[] = { "ds", "es", "fs", "gs", "ss" }, *const far[] = { "jmp", "call", "ret", "iret" };
+	static const char *const data[] = { "ds", "es", "fs", "gs", "ss" }, *const far[] = {
+		"jmp", "call", "ret", "iret"
+	};
 	const struct { const char *name, *code; } other[] = {
-		{ "pop fs ", p->pop_fs }, { "pop ds ", p->pop_ds }, { "les ", p->les }, { "lgs ", p->lgs },
+		{ "pop fs ", p->pop_fs },
+		{ "pop ds ", p->pop_ds },
+		{ "les ", p->les },
+		{ "lgs ", p->lgs },
 	};
 	struct saw s;
 
