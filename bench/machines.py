@@ -76,12 +76,14 @@ class Hemi(Machine):
         hemi = os.environ.get("HEMI") or program(self.build, "hemi")
         engine, *more = self.name.split("-")
         gates = [w for w in more if w in ("always", "adaptive", "never")]
-        direct = [w for w in more if w not in gates]
+        direct = [w for w in more if w not in (*gates, "strict", "trace")]
         return [hemi, "run", "--kernel", self.kernel,
                 *(["--initrd", self.image] if self.image else ["--debug-exit"]), "--append", self.append,
                 "--memory", f"{self.memory}M", "--engine", engine,
                 *(["--cpu", "hemi64"] if self.arch == "amd64" else []),
                 *(["--direct", direct[0]] if direct else []), *(["--gate", gates[0]] if gates else []),
+                *(["--strict"] if "strict" in more else []),
+                *(["--trace-file", f"{self.directory}/crossings"] if "trace" in more else []),
                 "--serial", f"file:{self.serial}"]
 
 

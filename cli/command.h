@@ -18,6 +18,7 @@ struct command {
 
 int command_run(int argc, char **argv);
 int command_probe(int argc, char **argv);
+int command_trace(int argc, char **argv);
 int command_criterion(int argc, char **argv);
 int command_model(int argc, char **argv);
 

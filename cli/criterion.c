@@ -147,22 +147,33 @@ static void json_witness(JsonBuilder *b, const char *name, const struct witness 
 	json_builder_end_object(b);
 }
 
+static void json_number(JsonBuilder *b, const char *name, unsigned n)
+{
+	json_builder_set_member_name(b, name);
+	json_builder_add_int_value(b, n);
+}
+
 static void json_host(JsonBuilder *b, const struct host_report *r)
 {
+	json_builder_set_member_name(b, r->engine);
+	json_builder_begin_object(b);
 	if (r->why[0])
-		json_string(b, "no host", r->why);
-	json_builder_set_member_name(b, "host");
+		json_string(b, "why", r->why);
+	json_number(b, "runs", r->runs);
+	json_number(b, "refused", r->refused);
+	json_builder_set_member_name(b, "instructions");
 	json_builder_begin_object(b);
 	for (unsigned i = 0; i < r->n && !r->why[0]; i++) {
 		json_builder_set_member_name(b, r->v[i].of->name);
 		json_builder_begin_object(b);
 		json_string(b, "verdict", host_kind_names[host_worst(&r->v[i])]);
-		for (unsigned k = 0; k < HOST_KINDS; k++) {
-			json_builder_set_member_name(b, host_kind_names[k]);
-			json_builder_add_int_value(b, r->v[i].count[k]);
-		}
+		for (unsigned k = 0; k < HOST_KINDS; k++)
+			json_number(b, host_kind_names[k], r->v[i].count[k]);
+		json_number(b, "held by default", r->v[i].held[0]);
+		json_number(b, "held with --strict", r->v[i].held[1]);
 		json_builder_end_object(b);
 	}
+	json_builder_end_object(b);
 	json_builder_end_object(b);
 }
 
@@ -200,8 +211,13 @@ static void json_case(JsonBuilder *b, const struct criterion *c, const struct ho
 		json_builder_end_object(b);
 	}
 	json_builder_end_object(b);
-	if (host)
-		json_host(b, host);
+	if (host) {
+		json_builder_set_member_name(b, "host");
+		json_builder_begin_object(b);
+		for (unsigned e = 0; e < HOST_ENGINES; e++)
+			json_host(b, &host[e]);
+		json_builder_end_object(b);
+	}
 	json_builder_end_object(b);
 }
 
@@ -268,7 +284,7 @@ static int run_cases(const struct how *how)
 	if (b)
 		json_builder_begin_object(b);
 	for (unsigned i = 0; i < criterion_ncases; i++) {
-		struct host_report host = { 0 };
+		struct host_report host[HOST_ENGINES] = { 0 };
 		struct criterion c;
 		bool direct = how->host && host_can(&criterion_cases[i]);
 		int err;
@@ -276,8 +292,8 @@ static int run_cases(const struct how *how)
 		if (of ? strcmp(of, criterion_cases[i].name) : how->host && !direct)
 			continue;
 		err = criterion_run(&c, &criterion_cases[i], how->states, how->seed, only);
-		if (!err && direct)
-			err = host_run(&host, &c, how->states, how->seed);
+		for (unsigned e = 0; e < HOST_ENGINES && !err && direct; e++)
+			err = host_run(&host[e], &c, e, how->states, how->seed);
 		if (err) {
 			fprintf(stderr, "hemi criterion: %s\n", strerror(-err));
 			status = EXIT_HOST;
@@ -292,19 +308,20 @@ static int run_cases(const struct how *how)
 			status = EXIT_USAGE;
 		} else if (b || page) {
 			if (b)
-				json_case(b, &c, direct ? &host : NULL);
+				json_case(b, &c, direct ? host : NULL);
 			if (page)
-				page_case(page, &c, direct ? &host : NULL);
+				page_case(page, &c, direct ? host : NULL);
 		} else if (only) {
 			explain(&c);
 		} else {
 			print_text(&c);
-			if (direct)
-				host_print_text(&host);
+			for (unsigned e = 0; e < HOST_ENGINES && direct; e++)
+				host_print_text(&host[e]);
 			if (!of)
 				putchar('\n');
 		}
-		host_free(&host);
+		for (unsigned e = 0; e < HOST_ENGINES; e++)
+			host_free(&host[e]);
 		criterion_free(&c);
 	}
 	if (page) {

@@ -20,14 +20,19 @@ void host_print_text(const struct host_report *r)
 		[HOST_SILENT] = "Went on, and did something else: the scanner's business",
 	};
 
-	printf("\n%s, as user code of this host: %u instructions, %u runs, %.1f s\n",
-	       r->of->of->name, r->n, r->runs, r->seconds);
+	printf("\n%s, as user code of this host on %s: %u instructions, %u runs, %.1f s\n",
+	       r->of->of->name, r->engine, r->n, r->runs, r->seconds);
 	if (r->why[0]) {
 		printf("There is no direct execution here: %s\n", r->why);
 		return;
 	}
-	printf("%-12s %8s %8s %8s %8s  %s\n", "", host_kind_names[0], host_kind_names[1],
-	       host_kind_names[2], host_kind_names[3], "an example: guest's processor, this host");
+	if (r->refused)
+		printf("%u states it does not run: %s\n", r->refused, r->why_refused);
+	if (r->refused == r->runs)
+		return;
+	printf("%-12s %8s %8s %8s %8s %8s %8s  %s\n", "", host_kind_names[0], host_kind_names[1],
+	       host_kind_names[2], host_kind_names[3], "held", "strict",
+	       "an example: guest's processor, this host");
 	for (int k = HOST_KINDS - 1; k >= 0; k--) {
 		bool first = true;
 
@@ -42,11 +47,14 @@ void host_print_text(const struct host_report *r)
 			printf("  %-10s %8u %8u %8u %8u", v->of->name, v->count[0], v->count[1],
 			       v->count[2], v->count[3]);
 			if (k >= HOST_SPOOFED) {
-				printf("  ");
+				printf(" %8u %8u  ", v->held[0], v->held[1]);
 				print_bytes(v);
 				printf(": %s %" PRIx64 ", %" PRIx64, v->what, v->interp, v->host);
 			}
 			putchar('\n');
 		}
 	}
+	puts("held, strict: of the spoofed and silent states, those that the scanner finds by "
+	     "default and "
+	     "with --strict");
 }

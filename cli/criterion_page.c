@@ -16,24 +16,42 @@ static const char head[] =
 	"<!doctype html>\n<html lang=en><head><meta charset=utf-8>\n"
 	"<meta name=viewport content=\"width=device-width,initial-scale=1\">\n"
 	"<title>hemi criterion: Popek and Goldberg, tried on every instruction</title>\n<style>\n"
-	":root{color-scheme:light dark;--line:#8884;--bad:#c0392b;--good:#1e8449}\n"
+	":root{color-scheme:light "
+	"dark;--line:#8886;--bad:#b03a2e;--good:#1d7a42;--p:#2e86c155;--s:#d3540055;--u:#8e44ad66;-"
+	"-card:#8881}\n"
 	"@media(prefers-color-scheme:dark){:root{--bad:#ff8a7a;--good:#6fdc9a}}\n"
-	"body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:0 "
+	"*{box-sizing:border-box}body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:0 "
 	"auto;padding:1rem;overflow-wrap:anywhere}\n"
-	"h1{font-size:1.6rem;line-height:1.2}h2{margin-top:2.5rem;border-top:1px solid "
-	"var(--line);padding-top:1rem}\n"
-	"table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;"
-	"padding:.35rem .6rem;"
+	"h1{font-size:1.7rem;line-height:1.2}h2{font-size:1.35rem;line-height:1.25;margin-top:2."
+	"5rem;border-top:2px solid var(--line);"
+	"padding-top:1rem}\n"
+	"table{border-collapse:collapse;width:100%;margin:1rem "
+	"0}th,td{text-align:left;vertical-align:top;padding:.4rem .6rem;"
 	"border-bottom:1px solid var(--line)}\n"
-	"code{font-family:ui-monospace,monospace}.bad{color:var(--bad);font-weight:600}.good{color:"
-	"var(--good)}\n"
+	"code{font-family:ui-monospace,monospace;font-size:.95em}.bad{color:var(--bad);font-weight:"
+	"600}.good{color:var(--good)}\n"
 	".names code{display:inline-block;border:1px solid "
-	"var(--line);border-radius:.3rem;padding:0 .35rem;"
-	"margin:.1rem .15rem}\nsummary{cursor:pointer}details p{margin:.4rem 0 .4rem 1rem}\n"
+	"var(--line);border-radius:.3rem;padding:0 .4rem;margin:.1rem 0}\n"
+	"summary{cursor:pointer;padding:.2rem 0}td summary{padding:0}details p{margin:.4rem 0 "
+	".4rem 1rem}\n"
+	"figure{margin:1rem "
+	"0}figcaption{font-size:.9rem;opacity:.85}svg{display:block;width:100%;height:auto}\n"
+	"svg text{fill:currentColor;font:14px system-ui,sans-serif;text-anchor:middle}svg "
+	".n{font-size:22px;font-weight:600}"
+	"svg .no{fill:var(--bad)}\n"
+	".p{fill:var(--p);stroke:#2e86c1}.s{fill:var(--s);stroke:#d35400}.u{fill:var(--u);stroke:#"
+	"8e44ad;stroke-dasharray:5 3}\n"
+	"svg .d{fill:#27ae6066;stroke:var(--good)}svg .i{fill:var(--card);stroke:var(--line)}svg "
+	".c{font-size:13px}\n"
+	".panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:1rem;"
+	"max-width:56rem}\n"
+	"@media(min-width:60rem){.sets{display:grid;grid-template-columns:26rem 1fr;gap:0 "
+	"2rem;align-items:start}}\n"
+	"@media(max-width:59.99rem){.sets figure{max-width:28rem}}\n"
 	"@media(max-width:44rem){thead{display:none}tr{display:block;border-bottom:1px solid "
-	"var(--line);padding:.5rem 0}"
-	"td{display:flex;gap:.8rem;border:0;padding:.1rem 0}td::before{content:attr(data-l);flex:0 "
-	"0 7.5rem;opacity:.7}"
+	"var(--line);padding:.6rem 0}"
+	"td{display:flex;gap:.8rem;border:0;padding:.15rem "
+	"0}td::before{content:attr(data-l);flex:0 0 7rem;opacity:.75}"
 	"td>*{min-width:0}}\n</style></head><body>\n"
 	"<h1>Popek and Goldberg, tried on every instruction</h1>\n"
 	"<p>A virtual machine monitor can run a program directly on the processor if every "
@@ -112,10 +130,36 @@ static const struct host_verdict *host_of(const struct host_report *host, const 
 	return NULL;
 }
 
+static void host_cell(GString *s, const struct host_report *host, const struct verdict *v)
+{
+	const struct host_verdict *h = host_of(host, v);
+	unsigned bad = h ? h->count[HOST_SPOOFED] + h->count[HOST_SILENT] : 0;
+	char text[80] = "-";
+
+	if (bad)
+		snprintf(text, sizeof(text), "%s, %u of %u held; strict: %u",
+			 host_kind_names[host_worst(h)], h->held[0], bad, h->held[1]);
+	else if (h && h->count[HOST_TRAPPED] + h->count[HOST_AGREED])
+		snprintf(text, sizeof(text), "%s", host_kind_names[host_worst(h)]);
+	cell(s, host->engine, bad && bad > h->held[0] ? "bad" : "", text);
+}
+
+static void host_witness(GString *s, const struct host_report *host, const struct verdict *v)
+{
+	const struct host_verdict *h = host_of(host, v);
+	char *what;
+
+	if (!h || host_worst(h) < HOST_SPOOFED)
+		return;
+	what = g_markup_escape_text(h->what, -1);
+	g_string_append_printf(s, "<p>On %s: %s should be %" G_GINT64_MODIFIER "x and is %"
+			       G_GINT64_MODIFIER "x.</p>", host->engine, what, h->interp, h->host);
+	g_free(what);
+}
+
 static void instruction(GString *s, const struct verdict *v, const struct host_report *host)
 {
 	static const char *const sorts[] = { "mode", "location", "resource" };
-	const struct host_verdict *h = host_of(host, v);
 	const unsigned on = depends_on(v);
 	GString *depends = g_string_new(NULL);
 
@@ -131,50 +175,37 @@ static void instruction(GString *s, const struct verdict *v, const struct host_r
 				   : "-");
 	cell(s, "depends on", "", depends->len ? depends->str : "-");
 	cell(s, "user-sensitive", "", is_user_sensitive(v) ? "yes" : "-");
-	if (host)
-		cell(s, "on this host", h && host_worst(h) >= HOST_SPOOFED ? "bad" : "",
-		     h ? host_kind_names[host_worst(h)] : "-");
+	for (unsigned e = 0; host && e < HOST_ENGINES; e++)
+		if (!host[e].why[0])
+			host_cell(s, &host[e], v);
 	g_string_append(s, "<td data-l=\"witness\"><details><summary>show</summary>");
 	witness(s, "Changes a resource", &v->user_control);
 	witness(s, "Changes a resource", &v->control);
 	witness(s, "Depends on more than it should", &v->user_behaviour);
 	witness(s, "Depends on more than it should", &v->behaviour);
-	if (h && host_worst(h) >= HOST_SPOOFED) {
-		char *what = g_markup_escape_text(h->what, -1);
-
-		g_string_append_printf(s,
-				       "<p>On this host: %s should be %" G_GINT64_MODIFIER
-				       "x and is %" G_GINT64_MODIFIER "x.</p>",
-				       what, h->interp, h->host);
-		g_free(what);
-	}
+	for (unsigned e = 0; host && e < HOST_ENGINES; e++)
+		if (!host[e].why[0])
+			host_witness(s, &host[e], v);
 	g_string_append(s, "</details></td></tr>\n");
 	g_string_free(depends, TRUE);
 }
 
-/* The set that breaks a theorem; returns its size. */
+/* How many instructions break a theorem. */
 static unsigned theorem(GString *s, const struct criterion *c, unsigned number)
 {
-	GString *names = g_string_new(NULL);
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < c->n; i++) {
-		const struct verdict *v = &c->v[i];
-
-		if (is_privileged(v) || !(number == 1 ? is_sensitive(v) : is_user_sensitive(v)))
-			continue;
-		g_string_append_printf(names, "<code>%s</code>", v->name);
-		n++;
-	}
+	for (unsigned i = 0; i < c->n; i++)
+		n += !is_privileged(&c->v[i]) &&
+		     (number == 1 ? is_sensitive(&c->v[i]) : is_user_sensitive(&c->v[i]));
 	if (n)
 		g_string_append_printf(s,
-				       "<p class=names><b>Theorem %u</b> <span "
-				       "class=bad>fails</span> for %u: %s</p>\n",
-				       number, n, names->str);
+				       "<p><b>Theorem %u</b> <span class=bad>fails</span> for "
+				       "%u.</p>\n",
+				       number, n);
 	else
 		g_string_append_printf(
 			s, "<p><b>Theorem %u</b> <span class=good>holds</span>.</p>\n", number);
-	g_string_free(names, TRUE);
 	return n;
 }
 
@@ -202,21 +233,30 @@ void page_case(struct page *p, const struct criterion *c, const struct host_repo
 			       "%" G_GUINT64_FORMAT " times in %.1f s.",
 			       c->of->name, c->of->name, c->of->what, c->n, c->forms, c->runs,
 			       c->seconds);
-	if (host && host->why[0]) {
-		g_string_append_printf(s, " This host does not run it: %s.", host->why);
-		host = NULL;
+	for (unsigned e = 0; host && e < HOST_ENGINES; e++) {
+		if (host[e].why[0])
+			g_string_append_printf(s, " There is no %s here: %s.", host[e].engine,
+					       host[e].why);
+		else
+			g_string_append_printf(s, " %u runs as user code of this host on %s.",
+					       host[e].runs - host[e].refused, host[e].engine);
+		if (host[e].refused)
+			g_string_append_printf(s, " %u it does not run: %s.", host[e].refused,
+					       host[e].why_refused);
 	}
-	if (host)
-		g_string_append_printf(s, " %u runs as user code of this host.", host->runs);
-	g_string_append(s, "</p>\n");
+	g_string_append(s, "</p>\n<div class=sets>\n");
+	sets_draw(s, c);
+	g_string_append(s, "</div>\n");
 	one = theorem(s, c, 1);
 	three = theorem(s, c, 3);
 	overview(p->overview, c, one, three);
-	g_string_append_printf(s,
-			       "<table><thead><tr><th>instruction<th>privileged<th>changes<th>"
-			       "depends on<th>user-sensitive%s"
-			       "<th>witness</tr></thead>\n",
-			       host ? "<th>on this host" : "");
+	g_string_append(s, "<table><thead><tr><th>instruction<th>privileged<th>changes<th>depends "
+			   "on"
+			   "<th>user-sensitive");
+	for (unsigned e = 0; host && e < HOST_ENGINES; e++)
+		if (!host[e].why[0])
+			g_string_append_printf(s, "<th>on this host: %s", host[e].engine);
+	g_string_append(s, "<th>witness</tr></thead>\n");
 	for (unsigned i = 0; i < c->n; i++)
 		if (is_sensitive(&c->v[i]))
 			instruction(s, &c->v[i], host);
@@ -225,16 +265,20 @@ void page_case(struct page *p, const struct criterion *c, const struct host_repo
 
 int page_close(struct page *p)
 {
-	int err;
+	GString *gate = g_string_new(NULL);
+	int err = gate_draw(gate);
 
 	fprintf(p->f,
 		"%s<table><thead><tr><th>machine<th>what<th>Theorem 1<th>Theorem "
-		"3</tr></thead>\n%s</table>\n%s"
+		"3</tr></thead>\n%s</table>\n<p><a href=\"#gate\">The gate</a>: which user states "
+		"run directly.</p>\n%s%s"
 		"<p>Made by " PACKAGE_STRING ".</p></body></html>\n",
-		head, p->overview->str, p->body->str);
-	err = ferror(p->f) ? -EIO : 0;
-	if (fclose(p->f))
+		head, p->overview->str, p->body->str, gate->str);
+	if (!err && ferror(p->f))
+		err = -EIO;
+	if (fclose(p->f) && !err)
 		err = -errno;
+	g_string_free(gate, TRUE);
 	g_string_free(p->overview, TRUE);
 	g_string_free(p->body, TRUE);
 	g_free(p);

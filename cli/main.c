@@ -13,6 +13,7 @@ static int command_help(int argc, char **argv);
 static const struct command commands[] = {
 	{ "run", "boot a kernel", command_run },
 	{ "probe", "tell what this host can do", command_probe },
+	{ "trace", "show the crossings that hemi run --trace-file recorded", command_trace },
 	{ "criterion", "tell which instructions are sensitive, and why", command_criterion },
 	{ "model", "the machine of Popek and Goldberg (1974) and its monitors", command_model },
 	{ "version", "print the version", command_version },

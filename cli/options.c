@@ -286,6 +286,9 @@ static int options_convert(struct options *o)
 		r = parse_rtc(t->rtc, &c->rtc_base);
 	if (r == OPTIONS_RUN && t->trace)
 		r = parse_trace(t->trace, &c->trace);
+	c->trace_file = t->trace_file;
+	if (r == OPTIONS_RUN && t->trace_file && !*t->trace_file)
+		r = usage_error("--trace-file: no file is named");
 	if (r == OPTIONS_RUN)
 		r = check_serial(c->serial);
 	if (r == OPTIONS_RUN)
@@ -430,6 +433,8 @@ static GOptionContext *options_context(struct options *o)
 		  "TIME" },
 		{ "trace", 0, 0, G_OPTION_ARG_STRING, &t->trace,
 		  "log to standard error: a list of insn, event, cross, io (needs --enable-trace)", "WHAT" },
+		{ "trace-file", 0, 0, G_OPTION_ARG_FILENAME, &t->trace_file,
+		  "record every crossing in FILE, for hemi trace show", "FILE" },
 		{ "verbose", 'v', 0, G_OPTION_ARG_NONE, &o->flags.verbose,
 		  "say what is being done", NULL },
 		{ NULL, 0, 0, 0, NULL, NULL, NULL },
@@ -492,7 +497,7 @@ void options_free(struct options *o)
 	char *texts[] = {
 		o->text.kernel, o->text.initrd, o->text.append, o->text.memory, o->text.engine,
 		o->text.direct, o->text.gate, o->text.cpu, o->text.serial, o->text.stats_file,
-		o->text.clock, o->text.rtc, o->text.trace, o->text.kernel_unpack, o->text.bios,
+		o->text.clock, o->text.rtc, o->text.trace, o->text.trace_file, o->text.kernel_unpack, o->text.bios,
 		o->text.debugcon, o->text.cdrom, o->text.floppy, o->text.boot, o->text.net, o->text.vga,
 		o->text.vgabios, o->text.display, o->text.vnc_password, o->text.screenshot,
 		o->text.control, o->text.qmp,

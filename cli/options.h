@@ -10,7 +10,7 @@ struct options {
 	struct config config;
 	struct option_text {
 		char *kernel, *initrd, *append, *memory, *engine, *direct, *gate, *cpu, *serial;
-		char *stats_file, *clock, *rtc, *trace, *kernel_unpack;
+		char *stats_file, *clock, *rtc, *trace, *trace_file, *kernel_unpack;
 		char *bios, *debugcon, *cdrom, *floppy, *boot, *net;
 		char *vga, *vgabios, *display, *vnc_password, *screenshot, *apic;
 		char *control, *qmp;

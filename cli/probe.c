@@ -58,6 +58,26 @@ static void print_bare(const struct bare *bare, const struct probe_report *kvm)
 	puts("");
 }
 
+static void print_residual(bool rows)
+{
+	if (!rows)
+		puts("\nwhat user code that looks for it can tell without --strict (with it: "
+		     "nothing)");
+	for (unsigned i = 0; i < probe_nresiduals; i++) {
+		const struct probe_residual *r = &probe_residuals[i];
+
+		if (rows)
+			printf("%s\t%s\n",
+			       r->ring3 && r->kvm ? "ring3,kvm"
+			       : r->ring3	  ? "ring3"
+						  : "kvm",
+			       r->rows);
+		else
+			printf("  %-5s %-3s  %s\n", r->ring3 ? "ring3" : "", r->kvm ? "kvm" : "",
+			       r->what);
+	}
+}
+
 static void print_text(const struct probe_report r[ENGINES], const struct bare *bare)
 {
 	puts("kind of code     engine  speed          loop, times the host   crossing, us");
@@ -91,6 +111,28 @@ static void print_text(const struct probe_report r[ENGINES], const struct bare *
 	}
 	puts("\ntraps: stops at the instruction; spoofed: the host's kernel answers; agrees: as the guest's\n"
 	     "processor would; silent: shows what is the host's; invalid: the host has no such instruction.");
+	print_residual(false);
+}
+
+static void json_residual(JsonBuilder *b)
+{
+	json_builder_set_member_name(b, "residual");
+	json_builder_begin_array(b);
+	for (unsigned i = 0; i < probe_nresiduals; i++) {
+		const struct probe_residual *r = &probe_residuals[i];
+
+		json_builder_begin_object(b);
+		json_builder_set_member_name(b, "what");
+		json_builder_add_string_value(b, r->what);
+		json_builder_set_member_name(b, "ring3");
+		json_builder_add_boolean_value(b, r->ring3);
+		json_builder_set_member_name(b, "kvm");
+		json_builder_add_boolean_value(b, r->kvm);
+		json_builder_set_member_name(b, "rows of learn");
+		json_builder_add_string_value(b, r->rows);
+		json_builder_end_object(b);
+	}
+	json_builder_end_array(b);
 }
 
 static void json_engine(JsonBuilder *b, const char *name, const struct probe_report *r)
@@ -144,6 +186,7 @@ static void print_json(const struct probe_report r[ENGINES], const struct bare *
 	json_builder_begin_object(b);
 	for (size_t i = 0; i < ENGINES; i++)
 		json_engine(b, engines[i]->name, &r[i]);
+	json_residual(b);
 	json_builder_set_member_name(b, "bare_kvm_exit_us");
 	if (bare->us > 0)
 		json_builder_add_double_value(b, bare->us);
@@ -165,8 +208,12 @@ int command_probe(int argc, char **argv)
 {
 	static struct probe_report r[ENGINES];
 	struct bare bare = { 0 };
-	gboolean json = FALSE;
+	gboolean json = FALSE, residual = FALSE;
 	const GOptionEntry entries[] = {
+		{ "residual", 0, 0, G_OPTION_ARG_NONE, &residual,
+		  "only what can be told without --strict: engines, a tab, rows of the guests "
+		  "learn",
+		  NULL },
 		{ "json", 0, 0, G_OPTION_ARG_NONE, &json, "print JSON", NULL },
 		{ NULL, 0, 0, 0, NULL, NULL, NULL },
 	};
@@ -188,6 +235,10 @@ int command_probe(int argc, char **argv)
 	if (argc > 1) {
 		fprintf(stderr, "hemi probe: unexpected argument '%s'; see hemi probe --help\n", argv[1]);
 		return EXIT_USAGE;
+	}
+	if (residual) {
+		print_residual(true);
+		return EXIT_OK;
 	}
 	status = probe_all(r);
 	if (status)

@@ -9,16 +9,18 @@
 #include "criterion/world.h"
 
 const struct criterion_case criterion_cases[] = {
-	{ "386", "80386, protected mode", "486,-fpu", NULL, WORLD_P32, IOPL_ANY, true, false, false },
-	{ "386-gate", "the same, with IF set and IOPL 0", "486,-fpu", NULL, WORLD_P32, IOPL_GATE, true, false, false },
-	{ "386-iopl3", "the same, with IOPL 3", "486,-fpu", NULL, WORLD_P32, IOPL_3, true, false, false },
-	{ "386-v86", "80386, virtual-8086 mode", "486,-fpu", NULL, WORLD_V86, IOPL_ANY, true, false, false },
-	{ "pentium", "Pentium, protected mode", "pentium", "pentium2", WORLD_P32, IOPL_ANY, false, false, false },
-	{ "pentium-tsd", "the same, with CR4.TSD", "pentium", "pentium2", WORLD_P32, IOPL_GATE, false, false, true },
-	{ "x86-64", "x86-64, 64-bit mode", "x86-64-v2", "Nehalem", WORLD_L64, IOPL_ANY, false, false, false },
-	{ "x86-64-gate", "the same, with IF set and IOPL 0", "x86-64-v2", "Nehalem", WORLD_L64, IOPL_GATE, false, false, false },
+	{ "386", "80386, protected mode", "486,-fpu", NULL, WORLD_P32, IOPL_ANY, true, false, false, false },
+	{ "386-gate", "the same, with IF set and IOPL 0", "486,-fpu", NULL, WORLD_P32, IOPL_GATE, true, false, false, false },
+	{ "386-iopl3", "the same, with IOPL 3", "486,-fpu", NULL, WORLD_P32, IOPL_3, true, false, false, false },
+	{ "386-v86", "80386, virtual-8086 mode", "486,-fpu", NULL, WORLD_V86, IOPL_ANY, true, false, false, false },
+	{ "pentium", "Pentium, protected mode", "pentium", "pentium2", WORLD_P32, IOPL_ANY, false, false, false, false },
+	{ "pentium-tsd", "the same, with CR4.TSD", "pentium", "pentium2", WORLD_P32, IOPL_GATE, false, false, true, false },
+	{ "x86-64", "x86-64, 64-bit mode", "x86-64-v2", "Nehalem", WORLD_L64, IOPL_ANY, false, false, false, false },
+	{ "x86-64-gate", "the same, with IF set and IOPL 0", "x86-64-v2", "Nehalem", WORLD_L64, IOPL_GATE, false, false, false, false },
 	{ "x86-64-umip", "the same, with CR4.UMIP and TSD", "x86-64-v2,+umip", "Nehalem,+umip", WORLD_L64, IOPL_GATE,
-	  false, true, true },
+	  false, true, true, false },
+	{ "x86-64-faulting", "the same, and CPUID faults in user mode", "x86-64-v2,+umip", "Nehalem,+umip",
+	  WORLD_L64, IOPL_GATE, false, true, true, true },
 };
 const unsigned criterion_ncases = ARRAY_LEN(criterion_cases);
 

@@ -36,6 +36,7 @@ static const struct component components[] = {
 	C("CSTAR", msr_cstar, true), C("SFMASK", msr_sfmask, true),
 	C("KERNEL_GS_BASE", msr_kernel_gs_base, true), C("PAT", msr_pat, true), C("TSC_AUX", msr_tsc_aux, true),
 	C("APIC_BASE", msr_apic_base, true), C("MISC_ENABLE", msr_misc_enable, true),
+	C("MISC_FEATURES", msr_misc_features, true),
 	C("MTRRs", msr_mtrr_fixed, true), C("MTRRs", msr_mtrr_var, true), C("MTRRs", msr_mtrr_def, true),
 	C("halted", halted, true), C("NMIs blocked", nmi_blocked, true),
 	C("RIP", rip, false),

@@ -35,6 +35,7 @@ struct criterion_case {
 	enum iopl iopl;
 	bool only_386;			/* instructions up to the 80386 alone, and no x87 */
 	bool umip, tsd;			/* CR4 */
+	bool faulting;			/* CPUID in user mode, by MISC_FEATURES_ENABLES */
 };
 extern const struct criterion_case criterion_cases[];
 extern const unsigned criterion_ncases;

@@ -12,6 +12,7 @@
 
 #include "criterion/world.h"
 #include "direct/direct.h"
+#include "shadow/scan.h"
 
 #define FRAMES		0x10000		/* of the program, place A of world.c */
 #define INT3		0xcc		/* what surrounds the instruction */
@@ -21,8 +22,11 @@
 
 const char *const host_kind_names[HOST_KINDS] = { "trapped", "agreed", "spoofed", "silent" };
 
+static const struct direct_engine *const engines[HOST_ENGINES] = { &direct_ring3, &direct_kvm };
+
 struct host {
 	struct world w;
+	const struct direct_engine *e;
 	void *engine;
 	struct sink sink;
 	struct space *space;
@@ -34,13 +38,14 @@ struct host {
 #define TICK_US		10000
 #define PATIENCE	3
 static volatile sig_atomic_t ticks;
+static const struct direct_engine *kicked_engine;
 static void *kicked;
 
 static void on_tick(int sig)
 {
 	(void)sig;
 	if (++ticks >= PATIENCE)
-		direct_ring3.kick(kicked);
+		kicked_engine->kick(kicked);
 }
 
 static void ticks_set(int us)
@@ -58,15 +63,16 @@ static int host_open(struct host *h, const struct criterion_case *of, char why[s
 
 	if (err)
 		return err;
-	if (direct_ring3.open(&h->engine, &h->w.m[0], why)) {
+	if (h->e->open(&h->engine, &h->w.m[0], why)) {
 		h->engine = NULL;
 		return 0;
 	}
-	h->sink = direct_ring3.sink(h->engine);
+	h->sink = h->e->sink(h->engine);
 	h->space = h->sink.space_create(h->sink.engine, &err);
 	if (h->space)
 		err = h->sink.apply(h->sink.engine, h->space, &map, 1);
 	kicked = h->engine;
+	kicked_engine = h->e;
 	ticks_set(TICK_US);
 	return err;
 }
@@ -77,7 +83,7 @@ static void host_close(struct host *h)
 		ticks_set(0);
 		if (h->space)
 			h->sink.space_destroy(h->sink.engine, h->space);
-		direct_ring3.close(h->engine);
+		h->e->close(h->engine);
 	}
 	world_close(&h->w);
 }
@@ -160,9 +166,32 @@ static bool is_spoof(const char *name, uint64_t host)
 	return !strcmp(name, "SLDT") && (word == 0x50 || word == 0);
 }
 
-static void one_state(struct host *h, struct host_verdict *v, const uint8_t *bytes, unsigned length,
-		      uint64_t seed)
+/* Would the scanner have held it? */
+static bool is_held(const struct host *h, const uint8_t *bytes, unsigned length, bool strict)
 {
+	const bool wide = h->w.of->kind == WORLD_L64;
+	struct scan_how how = { scan_classes(h->sink.needs_guard(h->sink.engine), strict, false),
+				NULL, NULL };
+	uint8_t page[PAGE_SIZE];
+	struct scan found;
+
+	if (wide)
+		how.classes |= SCAN_REX;
+	if (wide && !strict)	/* 64-bit SYSCALL traps */
+		how.classes &= ~(unsigned)SCAN_SYSCALL;
+	memset(page, INT3, sizeof(page));
+	memcpy(page + CODE_AT, bytes, length);
+	scan_page(page, &how, &found);
+	for (unsigned i = 0; i < found.hard && i < SCAN_MAX; i++)
+		if (found.at[i] == CODE_AT)
+			return true;
+	return found.hard > SCAN_MAX;	/* such a page does not run at all */
+}
+
+static void one_state(struct host *h, struct host_report *out, struct host_verdict *v,
+		      const uint8_t *bytes, unsigned length, uint64_t seed)
+{
+	const char *refused;
 	uint8_t *user = h->w.m[0].mem.ram + FRAMES;
 	struct host_verdict now = { .of = v->of, .length = (uint8_t)length };
 	enum host_kind kind = HOST_TRAPPED;
@@ -170,15 +199,24 @@ static void one_state(struct host *h, struct host_verdict *v, const uint8_t *byt
 	struct cpu c;
 
 	state_for_host(h, seed, bytes, length);
-	if (direct_ring3.refuses(h->engine, &h->s.cpu))
+	/* The counter of this small machine is not the host's: as for a guest that has moved it. */
+	if (!strncmp(v->of->name, "RDTSC", 5))
+		h->s.cpu.tsc_offset = 1;
+	/* An engine may look at the descriptors. */
+	memcpy(h->w.m[0].mem.ram, h->w.image, sizeof(h->w.image));
+	refused = h->e->refuses(h->engine, &h->s.cpu);
+	if (refused) {
+		if (!out->refused++)
+			snprintf(out->why_refused, sizeof(out->why_refused), "%s", refused);
 		return;
+	}
 	world_run(&h->w, &h->s, &h->o);
 	memcpy(user, h->s.user, USER_SIZE);
 	c = h->s.cpu;
 	ticks = 0;
 	do {
 		memset(&x, 0, sizeof(x));
-		direct_ring3.run(h->engine, h->space, &c, &x);
+		h->e->run(h->engine, h->space, &c, &x);
 	} while (x.kind == DEXIT_KICK && ticks < PATIENCE);
 	/* A loop says nothing; nor does what the host refuses (it has been reported). */
 	if (x.kind == DEXIT_KICK || x.kind == DEXIT_HOST)
@@ -202,6 +240,8 @@ static void one_state(struct host *h, struct host_verdict *v, const uint8_t *byt
 		v->host = now.host;
 	}
 	v->count[kind]++;
+	for (unsigned strict = 0; strict < 2 && kind >= HOST_SPOOFED; strict++)
+		v->held[strict] += is_held(h, bytes, length, strict);
 }
 
 /* --- All of them ------------------------------------------------------------------------------ */
@@ -222,7 +262,8 @@ static double seconds(void)
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-int host_run(struct host_report *out, const struct criterion *c, unsigned states, uint64_t seed)
+int host_run(struct host_report *out, const struct criterion *c, unsigned engine, unsigned states,
+	     uint64_t seed)
 {
 	struct host *h = calloc(1, sizeof(*h));
 	struct form *f = NULL;
@@ -232,6 +273,9 @@ int host_run(struct host_report *out, const struct criterion *c, unsigned states
 
 	memset(out, 0, sizeof(*out));
 	out->of = c;
+	out->engine = engines[engine]->name;
+	if (h)
+		h->e = engines[engine];
 	out->v = calloc(c->n + 1, sizeof(*out->v));
 	err = h && out->v ? host_open(h, c->of, out->why) : -ENOMEM;
 	for (unsigned i = 0; !err && i < c->n; i++)
@@ -250,7 +294,7 @@ int host_run(struct host_report *out, const struct criterion *c, unsigned states
 
 			if (!length)
 				continue;
-			one_state(h, v, bytes, length, rnd(&s));
+			one_state(h, out, v, bytes, length, rnd(&s));
 			out->runs++;
 		}
 	}

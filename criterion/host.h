@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The definitions asked of this host: the sensitive and the privileged instructions of a case,
- * byte for byte, as user code of the ring3 engine, and beside it what the interpreter makes of
- * the same states. What does not trap there is what the scanner must find.
+ * byte for byte, as user code of a direct engine, and beside it what the interpreter makes of
+ * the same states. What does not trap there the scanner must find: it is asked, too.
  */
 #ifndef CRITERION_HOST_H
 #define CRITERION_HOST_H
@@ -22,6 +22,9 @@ extern const char *const host_kind_names[HOST_KINDS];
 struct host_verdict {
 	const struct verdict *of;
 	unsigned count[HOST_KINDS];
+	/* Of the states that are spoofed or silent: those that the scanner finds by default, with
+	 * --strict. */
+	unsigned held[2];
 	/* The first state of the worst kind, if it went on: what differed. */
 	uint8_t bytes[15], length;
 	char what[32];
@@ -40,8 +43,10 @@ static inline enum host_kind host_worst(const struct host_verdict *v)
 struct host_report {
 	char why[128];		/* not empty: there is no direct execution here, and that is why */
 	const struct criterion *of;
+	const char *engine;
 	struct host_verdict *v;
-	unsigned n, runs;
+	unsigned n, runs, refused;	/* refused: states that the engine does not run */
+	char why_refused[96];
 	double seconds;
 };
 
@@ -50,8 +55,11 @@ static inline bool host_can(const struct criterion_case *of)
 {
 	return of->iopl == IOPL_GATE && of->kind != WORLD_V86;
 }
+/* The engines that can be asked: ring3, kvm. */
+#define HOST_ENGINES	2u
 /* Verdicts c must have been made by criterion_run(). -errno. */
-int host_run(struct host_report *out, const struct criterion *c, unsigned states, uint64_t seed);
+int host_run(struct host_report *out, const struct criterion *c, unsigned engine, unsigned states,
+	     uint64_t seed);
 void host_free(struct host_report *r);
 
 #endif

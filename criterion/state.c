@@ -70,6 +70,7 @@ static void control(const struct world *w, struct cpu *c, bool user)
 	c->cr3 = ROOT(false);
 	c->cr4 = of->only_386 || real ? 0 : (wide ? CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT : 0) |
 		 (of->umip ? CR4_UMIP : 0) | (of->tsd ? CR4_TSD : 0);
+	c->msr_misc_features = of->faulting && !real;
 	c->efer = wide ? EFER_LME | EFER_LMA | EFER_SCE : 0;
 	c->cpl = user ? 3 : 0;
 	c->gdtr = (struct dtable){ .base = GDT(false), .limit = 0xff };

@@ -15,7 +15,7 @@
 #define STACK0		0xd000u
 #define HANDLER(v)	(0xe000u + 8 * (v))
 #define FRAMES(b)	((b) ? 0x18000u : 0x10000u)
-#define RAM		(2u << 20)
+#define RAM		(4u << 20)
 
 #define SEL_KERNEL_CODE	0x08u
 #define SEL_KERNEL_DATA	0x10u

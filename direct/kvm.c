@@ -184,7 +184,11 @@ static int fpu_store(struct kvm *k, struct cpu *c)
 	if (k->fpu_known && !memcmp(image, k->fpu_image, sizeof(k->fpu_image)) &&
 	    !memcmp(&k->fpu_seen, &c->fpu, sizeof(c->fpu)))
 		return 0;
+	const struct fpu old = c->fpu;
+
 	fpu_from_fxsave(&c->fpu, image, true);
+	if (k->m->config && k->m->config->strict)	/* no x87 instruction ran there */
+		fpu_keep_pointers(&c->fpu, &old);
 	memcpy(k->fpu_image, image, sizeof(k->fpu_image));
 	memcpy(&k->fpu_seen, &c->fpu, sizeof(c->fpu));
 	k->fpu_known = true;

@@ -58,6 +58,7 @@ struct kvm {
 	bool wide32;			/* 32-bit code runs natively */
 	char why32[64];			/* if not */
 	bool tsc_traps;			/* RDTSC would not show the host's counter */
+	bool no_tsd;			/* it does not trap whatever CR4.TSD says */
 	bool exact;			/* nothing needs a guard */
 	bool trying;			/* not yet open: there are no guest tables */
 	bool own_tables;		/* LSL and loads of segments meet the VM's descriptors */

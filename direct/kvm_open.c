@@ -147,6 +147,10 @@ static int set_cpuid(struct kvm *k, char *why)
 		if (base)
 			break;
 	}
+	m->cpuid(m->cpuid_self, 0x80000001, 0, r);
+	if (!(r[3] & 1u << 29))
+		FAIL(-ENOTSUP, "KVM: the VM is in long mode, which the guest's CPU (--cpu) has "
+			       "not");
 	if (ioctl(k->vcpu, KVM_SET_CPUID2, &all) < 0)
 		FAIL(-errno, "KVM_SET_CPUID2: %s", strerror(errno));
 	return 0;

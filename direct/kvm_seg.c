@@ -75,6 +75,11 @@ static bool is_loadable(const struct kvm *k, const struct segment *g, bool wide)
 	       (wide || (s.base == g->base && s.limit == g->limit));
 }
 
+static bool tsc_must_trap(const struct kvm *k, const struct cpu *c)
+{
+	return (c->cr4 & CR4_TSD) || c->tsc_offset || k->tsc_traps;
+}
+
 const char *kvm_refuses(void *self, const struct cpu *c)
 {
 	struct kvm *k = self;
@@ -83,6 +88,10 @@ const char *kvm_refuses(void *self, const struct cpu *c)
 
 	if (!wide && !k->wide32)
 		return k->why32;
+	if (k->no_tsd && !k->trying && tsc_must_trap(k, c))
+		return "time-stamp counter, of which this KVM lets user code read the host's";
+	if (c->msr_misc_features & 1)
+		return "CPUID faulting, which the VM has not";
 	if (c->cr4 & CR4_OSXSAVE)
 		return "XSAVE in use";
 	if ((c->msr_apic_base ^ k->kernel.apic_base) & APIC_BASE_ENABLE)
@@ -127,7 +136,7 @@ void kvm_sregs_load(struct kvm *k, const struct cpu *c)
 {
 	const uint64_t cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT, cr0 = CR0_AM;
 	struct kvm_sregs want = k->kernel;
-	bool tsc_traps = (c->cr4 & CR4_TSD) || c->tsc_offset || k->tsc_traps;
+	bool tsc_traps = tsc_must_trap(k, c);
 
 	want.cr0 = (want.cr0 & ~cr0) | (c->cr0 & cr0);
 	want.cr4 = (want.cr4 & ~(cr4 | CR4_TSD)) | (c->cr4 & cr4) | (tsc_traps ? CR4_TSD : 0);

@@ -136,6 +136,16 @@ static bool tsc_is_host(struct trial *t)
 	return x.kind == DEXIT_TRAP && c.rip == TRY_GVA + 2 && tsc >= before && tsc <= after;
 }
 
+static bool tsd_works(struct trial *t)
+{
+	bool traps_now, as_found = t->k->tsc_traps;
+
+	t->k->tsc_traps = true;
+	traps_now = traps(t, "\x0f\x31", 2);
+	t->k->tsc_traps = as_found;
+	return traps_now;
+}
+
 /* A breakpoint stops before its instruction. */
 static bool guard_works(struct trial *t)
 {
@@ -202,6 +212,7 @@ static int try_all(struct trial *t, char *why)
 	if (!traps(t, "\x0f\x05", 2))
 		FAIL(-ENOTSUP, "this KVM lets user code make system calls");
 	k->tsc_traps = k->tsc_traps || !tsc_is_host(t);
+	k->no_tsd = !tsd_works(t);
 	k->own_tables = tables_are_ours(t);
 	k->exact = k->own_tables && cpuid_agrees(t) && traps(t, "\x0f\x01\xd0", 3);
 	k->own_selectors = replaces_selectors(t);

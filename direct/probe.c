@@ -24,6 +24,13 @@
 const char *const probe_code_names[PROBE_CODES] = { "64-bit", "32-bit", "16-bit" };
 const char *const probe_verdict_names[] = { "traps", "spoofed", "agrees", "silent", "invalid", "failed" };
 
+const struct probe_residual probe_residuals[] = {
+#define RESIDUAL(ring3, kvm, what, rows)	{ ring3, kvm, what, rows },
+#include "direct/residual.def"
+#undef RESIDUAL
+};
+const unsigned probe_nresiduals = ARRAY_LEN(probe_residuals);
+
 struct probe { const struct direct_engine *e; void *self; struct machine *m; struct sink sink; struct space *space; };
 
 static double now_us(void)

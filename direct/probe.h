@@ -38,6 +38,11 @@ struct probe_report {
 	struct probe_insn { const char *name; enum probe_verdict verdict; } insn[PROBE_INSNS_MAX];
 };
 
+/* What user code can tell without --strict, on every host together (residual.def). */
+struct probe_residual { bool ring3, kvm; const char *what, *rows; };
+extern const struct probe_residual probe_residuals[];
+extern const unsigned probe_nresiduals;
+
 /* m: a machine of at least PROBE_RAM bytes with an interpreter, whose RAM is used. */
 #define PROBE_RAM	(4u << 20)
 void probe_engine(const struct direct_engine *e, struct machine *m, struct probe_report *out);

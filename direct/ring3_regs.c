@@ -116,6 +116,7 @@ static int fetch(struct space *s, struct cpu *c)
 {
 	uint8_t image[FXSAVE_SIZE];
 	struct ring3 *e = s->e;
+	const struct fpu old = c->fpu;
 	uint64_t old_ip = c->fpu.fip;
 	uint16_t old_cs = c->fpu.fcs, old_ds = c->fpu.fds;
 	/* Not a regset: those have the shape of the mode that the stub is in. */
@@ -127,7 +128,9 @@ static int fetch(struct space *s, struct cpu *c)
 		return 0;
 	fpu_from_fxsave(&c->fpu, image, true);
 	/* The 64-bit image has no room for the selectors (SDM 1 10.5.1.1). */
-	if (c->fpu.fip) {
+	if (e->m->config && e->m->config->strict) {	/* no x87 instruction ran there: */
+		fpu_keep_pointers(&c->fpu, &old);
+	} else if (c->fpu.fip) {
 		bool same = c->fpu.fip == old_ip;
 
 		c->fpu.fcs = same ? old_cs : e->fpu_cs;

@@ -62,6 +62,19 @@ static void msr_microcode_write(struct interp *v, uint64_t val)
 	(void)val;
 }
 
+/* CPUID faulting alone. */
+static uint64_t msr_misc_features_read(struct interp *v)
+{
+	return v->cpu.msr_misc_features;
+}
+
+static void msr_misc_features_write(struct interp *v, uint64_t val)
+{
+	if (val & ~1ull)
+		raise_gp0(v);
+	v->cpu.msr_misc_features = val;
+}
+
 static uint64_t msr_apic_base_read(struct interp *v)
 {
 	return v->cpu.msr_apic_base;

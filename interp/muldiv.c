@@ -133,37 +133,56 @@ HANDLER(h_imul3)
 	return imul_to_reg(v, op, rm_value(v, op, op->b), op->imm);
 }
 
-/* Flags after a division are undefined; like most processors we keep them. */
+/*
+ * Divisions that cannot fault: the host does them, for the flags, which the manual leaves undefined.
+ * *lo and *hi are the dividend, then quotient and remainder.
+ */
+static inline uint16_t divide(uint64_t *lo, uint64_t *hi, uint64_t s, unsigned size, bool sgn, uint16_t arith)
+{
+	uint64_t l = *lo, h = *hi, ax;
+
+#define CASE(n, insn)	case n:									\
+	asm("movzwl %w[f], %%eax\n\t" ASM_LOAD "movq %[l], %%rax\n\t" insn "\n\t"		\
+	    "movq %%rax, %[l]" ASM_SAVE "\n\tmovw %%ax, %w[f]"					\
+	    : [l]"+&r"(l), "+&d"(h), [f]"+&r"(arith), "=&a"(ax) : [s]"r"(s) : "cc"); break;
+	switch (size << 1 | sgn) {
+	CASE(2, "divb %b[s]") CASE(3, "idivb %b[s]")
+	CASE(4, "divw %w[s]") CASE(5, "idivw %w[s]")
+	CASE(8, "divl %k[s]") CASE(9, "idivl %k[s]")
+	CASE(16, "divq %[s]") CASE(17, "idivq %[s]")
+	}
+#undef CASE
+	*lo = l;
+	*hi = h;
+	return arith;
+}
+
+/* The dividend is in DX:AX of the width, in AX of the narrowest. */
+static const struct op *quotient(struct interp *v, const struct op *op, uint64_t s, bool sgn)
+{
+	unsigned n = op->osize;
+	uint64_t lo = reg_get(v, 8 * RAX, n == 1 ? 2 : n), hi = reg_get(v, 8 * RDX, n);
+
+	v->cpu.arith = divide(&lo, &hi, s, n, sgn, v->cpu.arith);
+	if (n == 1) {
+		REG16(v, 8 * RAX) = (uint16_t)lo;
+	} else {
+		reg_set(v, 8 * RAX, n, lo);
+		reg_set(v, 8 * RDX, n, hi);
+	}
+	NEXT(v, op);
+}
+
 HANDLER(h_div)
 {
 	SYNC(v, op);
-	unsigned n = op->osize, bits = 8 * n;
+	unsigned n = op->osize;
 	uint64_t s = rm_value(v, op, op->a);
-	unsigned __int128 x;
 
-	if (s == 0)
+	/* The upper half of the dividend says whether the quotient fits. */
+	if ((n == 1 ? (uint64_t)REG16(v, 8 * RAX) >> 8 : reg_get(v, 8 * RDX, n)) >= s)
 		raise_fault(v, VEC_DE);
-	if (n == 1)
-		x = REG16(v, 8 * RAX);
-	else
-		x = (unsigned __int128)reg_get(v, 8 * RDX, n) << bits | reg_get(v, 8 * RAX, n);
-	if (x >> bits >= s)
-		raise_fault(v, VEC_DE);
-
-	uint64_t q, r;
-	if (n == 8) {
-		asm("divq %4" : "=a"(q), "=d"(r) : "0"((uint64_t)x), "1"((uint64_t)(x >> 64)), "r"(s) : "cc");
-	} else {
-		q = (uint64_t)x / s;
-		r = (uint64_t)x % s;
-	}
-	if (n == 1) {
-		REG16(v, 8 * RAX) = (uint16_t)(r << 8 | q);
-	} else {
-		reg_set(v, 8 * RAX, n, q);
-		reg_set(v, 8 * RDX, n, r);
-	}
-	NEXT(v, op);
+	return quotient(v, op, s, false);
 }
 
 HANDLER(h_idiv)
@@ -188,15 +207,7 @@ HANDLER(h_idiv)
 	q = n == 8 ? x / s : s == -1 ? -x : (__int128)((int64_t)x / s);
 	if (q != (__int128)((int64_t)((uint64_t)q << (64 - bits)) >> (64 - bits)))
 		raise_fault(v, VEC_DE);
-
-	uint64_t r = (uint64_t)(x - q * s);
-	if (n == 1) {
-		REG16(v, 8 * RAX) = (uint16_t)((r & 0xff) << 8 | ((uint64_t)q & 0xff));
-	} else {
-		reg_set(v, 8 * RAX, n, (uint64_t)q);
-		reg_set(v, 8 * RDX, n, r);
-	}
-	NEXT(v, op);
+	return quotient(v, op, (uint64_t)s, true);
 }
 
 /* --- Decimal ------------------------------------------------------------- */

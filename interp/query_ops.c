@@ -11,6 +11,9 @@ HANDLER(h_cpuid)
 	struct cpuid_regs r;
 
 	SYNC(v, op);
+	/* CPUID faulting, SDM 3B MISC_FEATURES_ENABLES; virtual-8086 mode is CPL 3. */
+	if ((v->cpu.msr_misc_features & 1) && v->cpu.cpl > 0)
+		raise_gp0(v);
 	model_cpuid(v, (uint32_t)v->cpu.gpr[RAX], (uint32_t)v->cpu.gpr[RCX], &r);
 	v->cpu.gpr[RAX] = r.eax;
 	v->cpu.gpr[RBX] = r.ebx;

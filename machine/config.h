@@ -81,6 +81,7 @@ struct config {
 	double save_after;		/* seconds of guest time, 0 = when asked to */
 	bool kernel_unpack;		/* a packed Linux kernel is unpacked by the loader */
 	bool debug_exit, strict, no_reboot, state_hash, clock_instructions, verbose;
+	const char *trace_file;		/* of crossings, or NULL */
 	unsigned trace;			/* bits of enum trace_what */
 	uint64_t rtc_base;		/* --rtc: seconds since 1970, 0 = the host's clock */
 };

@@ -159,6 +159,7 @@ struct cpu {
 	uint64_t msr_sysenter_cs, msr_sysenter_esp, msr_sysenter_eip;
 	uint64_t msr_star, msr_lstar, msr_cstar, msr_sfmask, msr_kernel_gs_base;
 	uint64_t msr_pat, msr_tsc_aux, msr_apic_base, msr_misc_enable, msr_mtrr_def;
+	uint64_t msr_misc_features;	/* bit 0: CPUID faults in user mode */
 	uint64_t msr_mtrr_fixed[11], msr_mtrr_var[16];
 
 	struct fpu fpu;
@@ -198,6 +199,15 @@ void cpu_dump(const struct cpu *c, void *file /* FILE * */);
 /* FXSAVE image (512 bytes, SDM 1 10.5.1) <-> struct fpu; the layout in which
  * engines and snapshots exchange FPU state. wide: 64-bit FIP/FDP and XMM8-15. */
 void fpu_to_fxsave(const struct fpu *f, uint8_t image[512], bool wide);
+/* FOP, FIP and FDP as they were in old. */
+static inline void fpu_keep_pointers(struct fpu *f, const struct fpu *old)
+{
+	f->fop = old->fop;
+	f->fip = old->fip;
+	f->fdp = old->fdp;
+	f->fcs = old->fcs;
+	f->fds = old->fds;
+}
 void fpu_from_fxsave(struct fpu *f, const uint8_t image[512], bool wide);
 
 #endif

@@ -26,7 +26,7 @@ static const struct field fields[] = {
 	ARRAY(dr, 8), ARRAY(pdpte, 4), F(tsc_offset),
 	F(msr_sysenter_cs), F(msr_sysenter_esp), F(msr_sysenter_eip),
 	F(msr_star), F(msr_lstar), F(msr_cstar), F(msr_sfmask), F(msr_kernel_gs_base),
-	F(msr_pat), F(msr_tsc_aux), F(msr_apic_base), F(msr_misc_enable), F(msr_mtrr_def),
+	F(msr_pat), F(msr_tsc_aux), F(msr_apic_base), F(msr_misc_enable), F(msr_misc_features), F(msr_mtrr_def),
 	ARRAY(msr_mtrr_fixed, 11), ARRAY(msr_mtrr_var, 16),
 	F(fpu.fcs), F(fpu.fds),		/* a wide FXSAVE image lacks these two */
 };

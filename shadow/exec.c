@@ -190,6 +190,19 @@ bool exec_allow(struct shadow *s, struct root *r, gva_t gva, const struct walk *
 	return !(p->scan.hard + p->scan.soft) || !guards_max || guards_reserve(s, r, gva, page);
 }
 
+/* Neither is the page scanned for it nor anything else done: what is not known is tried. */
+bool shadow_in_vain(struct shadow *s, gva_t rip)
+{
+	struct root *r = s->current;
+	const struct entry *e = root_entry(r, rip & PAGE_MASK, false);
+	const struct page *p;
+
+	if (!e || !e->prot || e->stale || (e->prot & SINK_X))
+		return false;
+	p = &s->pages[e->page];
+	return scan_valid(s, r, e->page) && p->scan.hard > s->sides[r->key.sink].guards_max;
+}
+
 /* The page is about to be written, or was: it must not run as it was scanned. */
 void exec_revoke(struct shadow *s, uint32_t page)
 {

@@ -122,27 +122,24 @@ static unsigned map_limit(void)
 	return n > 2 * MAP_RESERVE ? n - MAP_RESERVE : n / 2;
 }
 
-/* What the scanner must look for on this engine. */
-static unsigned scan_classes(const struct sink *sink, const struct machine *m)
+/* Does the model lack TSC, CMOV, SSE3, or LAHF in 64-bit code? */
+static bool is_old(const struct machine *m)
 {
-	unsigned needs = sink->needs_guard(sink->engine), classes = SCAN_DEFAULT;
-	unsigned strict = m->config && m->config->strict ? SCAN_STRICT : 0;
+	uint32_t max[4], one[4], ext[4];
 
-	if (!(needs & SINK_GUARD_VMCALL))
-		classes &= ~(unsigned)SCAN_VMCALL;
-	if (!(needs & SINK_GUARD_INTN))
-		classes &= ~(unsigned)SCAN_INTN;
-	if (needs & SINK_GUARD_NOTHING)
-		return (classes & (SCAN_VMCALL | SCAN_INTN)) | (strict ? strict | SCAN_LSL : 0);
-	if (needs & SINK_OWN_SEGMENTS)
-		classes &= ~(unsigned)(SCAN_LSL | SCAN_FSGS);
-	if (!(needs & SINK_GUARD_SYSCALL))
-		classes &= ~(unsigned)SCAN_SYSCALL;
-	if (!(needs & SINK_GUARD_SYSENTER))
-		classes &= ~(unsigned)SCAN_SYSENTER;
-	if (!(needs & SINK_GUARD_CPUID))
-		classes &= ~(unsigned)SCAN_CPUID;
-	return classes | strict;
+	m->cpuid(m->cpuid_self, 0x80000000, 0, max);
+	m->cpuid(m->cpuid_self, 1, 0, one);
+	m->cpuid(m->cpuid_self, 0x80000001, 0, ext);
+	return !(one[3] & 1u << 4) || !(one[3] & 1u << 15) || !(one[2] & 1) ||
+	       (max[0] >= 0x80000001 && (ext[3] & 1u << 29) && !(ext[2] & 1));
+}
+
+/* What the scanner must look for on this engine. */
+static unsigned classes_of(const struct sink *sink, const struct machine *m)
+{
+	bool strict = m->config && m->config->strict;
+
+	return scan_classes(sink->needs_guard(sink->engine), strict, strict && is_old(m));
 }
 
 /* The scanner's findings are kept for all engines, so it looks for what any of them needs. */
@@ -153,7 +150,7 @@ unsigned shadow_add_sink(struct shadow *s, const struct sink *sink)
 	bug_on(s->nsides == SIDES);
 	s->sides[s->nsides] = (struct side){ .sink = *sink, .guards_max = needs & SINK_GUARD_CANNOT ? 0 : SCAN_MAX };
 	s->exact_engine |= !!(needs & SINK_GUARD_NOTHING);
-	s->scan.classes |= scan_classes(sink, s->m);
+	s->scan.classes |= classes_of(sink, s->m);
 	if (s->nsides)
 		shadow_flush(s);
 	return s->nsides++;

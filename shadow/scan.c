@@ -66,7 +66,11 @@ static unsigned two_byte_match(const uint8_t *p, unsigned classes)
 /* How many bytes say that a sensitive opcode is at p; 0: it is none. Reads PATTERN_MAX. */
 static unsigned match(const uint8_t *p, unsigned classes)
 {
-	return *p == 0x0f ? two_byte_match(p, classes) : one_byte_match(p, classes);
+	unsigned n = *p == 0x0f ? two_byte_match(p, classes) : one_byte_match(p, classes);
+
+	if (!n && (classes & SCAN_EXACT))
+		n = scan_exact_prefixed(*p) ? 1 : scan_exact(p, classes);
+	return n;
 }
 
 static bool is_prefix(uint8_t b, unsigned classes)
@@ -146,9 +150,9 @@ static bool is_start(const uint8_t *page, unsigned off, const struct scan_how *h
  */
 static bool is_mild(const uint8_t *p, unsigned classes)
 {
-	if ((classes & SCAN_REX) && p[0] == 0x0f && p[1] == 0x05)
-		return true;
-	return p[0] == 0x8c && (p[1] & 0x30) != 0x20 && !(classes & SCAN_STRICT);
+	if (classes & SCAN_STRICT)
+		return false;
+	return ((classes & SCAN_REX) && p[0] == 0x0f && p[1] == 0x05) || (p[0] == 0x8c && (p[1] & 0x30) != 0x20);
 }
 
 static void scan_at(const uint8_t *page, unsigned off, const struct scan_how *how, struct scan *out)
@@ -168,7 +172,8 @@ static void scan_at(const uint8_t *page, unsigned off, const struct scan_how *ho
 	/* Nice to have where it is one, worth nothing where it is not. */
 	if (*p == 0x8c && mild && !is_start(page, off, how))
 		return;
-	add(out, off, !mild && is_start(page, off, how));
+	if (!((classes & SCAN_EXACT) && scan_exact_prefixed(*p)))
+		add(out, off, !mild && is_start(page, off, how));
 	/* A breakpoint fires at the first byte of an instruction: any run of prefixes in
 	 * front may be part of it. */
 	for (; k > 0 && off - k < PREFIXES_MAX && is_prefix(page[k - 1], classes); k--)

@@ -17,6 +17,8 @@ enum scan_class {
 	SCAN_XSAVE = 1024,
 	SCAN_VMCALL = 2048,	/* where a monitor below the host answers user code */
 	SCAN_INTN = 4096,	/* INT 10h to 1Fh, where the engine passes over some */
+	SCAN_EXACT = 8192,	/* all that --strict looks for: scan_exact.c */
+	SCAN_OLD = 16384,	/* with it: the model lacks some of what every 64-bit processor has */
 	SCAN_DEFAULT = 63 | SCAN_XSAVE | SCAN_VMCALL | SCAN_INTN | SCAN_SYSCALL | SCAN_SYSENTER,
 };
 
@@ -28,6 +30,9 @@ enum scan_class {
  * spare (docs/scanner.md). hard > SCAN_MAX: more than can be guarded.
  */
 struct scan { uint8_t hard, soft; uint16_t at[SCAN_MAX]; };
+
+/* What to look for on an engine with these needs (SINK_GUARD_*); old: see SCAN_OLD. */
+unsigned scan_classes(unsigned needs, bool strict, bool old);
 
 /* Length of the instruction at p, 0 if it is none; code64 or 32-bit code. */
 typedef unsigned insn_length_fn(void *arg, const uint8_t *p, unsigned avail, bool code64);
@@ -42,5 +47,10 @@ struct scan_how {
 void scan_page(const uint8_t page[PAGE_SIZE], const struct scan_how *how, struct scan *out);
 /* Does a sensitive instruction begin in `page` and go on in `next`, which follows it? */
 bool scan_joint(const uint8_t *page, const uint8_t *next, const struct scan_how *how);
+
+/* scan_exact.c: how many bytes at p say that it is one of --strict's, 0: none. Reads two. */
+unsigned scan_exact(const uint8_t *p, unsigned classes);
+/* One of them only if a prefix is in front. */
+bool scan_exact_prefixed(uint8_t opcode);
 
 #endif

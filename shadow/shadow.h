@@ -36,6 +36,10 @@ void shadow_flush(struct shadow *s);
  * *err = -errno on a host failure, 0 if this space has no room for the engine. */
 struct space *shadow_enter(struct shadow *s, int *err);
 
+/* Is it known that the code at rip cannot run directly in the space entered last? Then a crossing
+ * would be in vain. */
+bool shadow_in_vain(struct shadow *s, gva_t rip);
+
 enum shadow_answer {
 	SHADOW_RETRY,		/* filled: run again; the guest never learns of this fault */
 	SHADOW_GUEST,		/* the guest's own: interpret the instruction, which raises it */

@@ -279,6 +279,86 @@ START_TEST(test_vote)
 }
 END_TEST
 
+#define EXACT	(SCAN_DEFAULT | SCAN_STRICT | SCAN_EXACT)
+
+/* Every opcode of one and two bytes: what is found for --strict, by hand from the manual. */
+START_TEST(test_exact)
+{
+	static const uint8_t one[] = {
+		0x06, 0x07, 0x0e, 0x16, 0x17, 0x1e, 0x1f, 0x27, 0x2f, 0x37, 0x3f,
+		0x62, 0x8c, 0x8e, 0x9a, 0xc4, 0xc5, 0xca, 0xcb, 0xcf, 0xd4, 0xd5,
+		0xd6, 0xd8, 0xd9, 0xda, 0xdb, 0xdc, 0xdd, 0xde, 0xdf, 0xea,
+	};
+	static const uint8_t two[] = { 0x00, 0x01, 0x02, 0x03, 0x05, 0x07, 0x0d, 0x0f, 0x1a, 0x1e,
+				       0x2b, 0x33, 0x34, 0x38, 0x3a, 0x78, 0x79, 0xa0, 0xa1, 0xa2,
+				       0xa8, 0xa9, 0xae, 0xb2, 0xb4, 0xb5, 0xb8, 0xbc, 0xbd, 0xc7 };
+	static const uint8_t never[] = { 0x0b, 0x22, 0x30, 0x84, 0x94, 0xa3,
+					 0xaf, 0xb6, 0xbe, 0xc1, 0xc8 };
+	static const uint8_t vectors[] = { 0x10, 0x28, 0x31, 0x44, 0x58, 0x6f, 0xf4, 0xef };
+
+	for (unsigned b = 0; b < 256; b++) {
+		if (b == 0x0f)
+			continue;
+		page_with(100, (const uint8_t []){ (uint8_t)b, 0x90 }, 2);
+		scan(EXACT, NULL);
+		/* 8F /2 is XOP; prefixes and the rest are nothing by themselves. */
+		ck_assert_uint_eq(out.hard, memchr(one, (int)b, sizeof(one)) || b == 0x8f);
+	}
+	for (unsigned i = 0; i < sizeof(two); i++) {
+		page_with(100, (const uint8_t []){ 0x0f, two[i], 0xc0 }, 3);
+		scan(EXACT, NULL);
+		ck_assert_uint_ge(out.hard, 1);
+	}
+	for (unsigned i = 0; i < sizeof(never); i++) {
+		page_with(100, (const uint8_t []){ 0x0f, never[i], 0xc0 }, 3);
+		scan(EXACT | SCAN_OLD, NULL);
+		ck_assert_uint_eq(out.hard, 0);
+	}
+	for (unsigned i = 0; i < sizeof(vectors); i++) {
+		page_with(100, (const uint8_t []){ 0x0f, vectors[i], 0xc0 }, 3);
+		scan(EXACT, NULL);
+		ck_assert_uint_eq(out.hard, 0);
+		scan(EXACT | SCAN_OLD, NULL);
+		ck_assert_uint_ge(out.hard, 1);
+	}
+}
+END_TEST
+
+START_TEST(test_exact_operands)
+{
+	static const struct { uint8_t byte[4]; unsigned n, hard; } cases[] = {
+		{ { 0x8f, 0x00 }, 2, 0 }, { { 0x8f, 0xe9 }, 2, 1 },		/* POP, XOP */
+		{ { 0xff, 0x10 }, 2, 0 }, { { 0xff, 0x18 }, 2, 1 },		/* CALL, far */
+		{ { 0xff, 0x20 }, 2, 0 }, { { 0xff, 0x28 }, 2, 1 },		/* JMP, far */
+		{ { 0xc7, 0xc0 }, 2, 0 }, { { 0xc7, 0xf8 }, 2, 1 },		/* MOV, XBEGIN */
+		{ { 0xcd, 0x81 }, 2, 0 }, { { 0xcd, 0x80 }, 2, 1 },
+		{ { 0xcc }, 1, 0 }, { { 0x66, 0xcc }, 2, 1 }, { { 0x66, 0xf2, 0xcc }, 3, 2 },
+		{ { 0xce }, 1, 0 }, { { 0x66, 0xf1 }, 2, 1 }, { { 0x66, 0xcd, 0x80 }, 3, 2 },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+		page_with(100, cases[i].byte, cases[i].n);
+		scan(EXACT, NULL);
+		ck_assert_uint_eq(out.hard, cases[i].hard);
+		page_with(100, cases[i].byte, cases[i].n);
+		scan(EXACT | SCAN_REX, toy_length);	/* no votes, nothing is soft */
+		ck_assert_uint_eq(out.hard, cases[i].hard);
+		ck_assert_uint_eq(out.soft, 0);
+	}
+	/* SYSCALL is hard in 64-bit code as well. */
+	page_with(100, "\x0f\x05", 2);
+	scan(EXACT | SCAN_REX, NULL);
+	ck_assert(out.hard == 1 && out.soft == 0);
+	/* A prefix at the end of a page, INT3 behind it. */
+	split("\x66\xcc", 2, 1);
+	ck_assert(joint(EXACT));
+	split("\x90\xcc", 2, 1);
+	ck_assert(!joint(EXACT));
+	split("\xff\x18", 2, 1);
+	ck_assert(joint(EXACT));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("scan");
@@ -292,6 +372,8 @@ int main(void)
 	tcase_add_loop_test(t, test_across_pages, 0, ARRAY_LEN(rows));
 	tcase_add_test(t, test_across_pages_far);
 	tcase_add_test(t, test_vote);
+	tcase_add_test(t, test_exact);
+	tcase_add_test(t, test_exact_operands);
 	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);
 	return suite_run(s);

@@ -54,6 +54,9 @@ struct vmm {
 	int64_t preempt_at;		/* host ns it is armed for, INT64_MAX: not */
 	int64_t next_timer;		/* host ns at which a guest timer is due */
 
+	struct crossings *record;	/* --trace-file, or NULL */
+	uint64_t recorded;		/* instructions interpreted up to the last record */
+
 	/* The account. */
 	int64_t started, ns_interp, ns_run, ns_idle;
 	int64_t ns_crossing, ns_shadow;
@@ -70,6 +73,11 @@ static inline int64_t host_now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
+static inline gva_t cpu_linear_rip(const struct cpu *c)
+{
+	return cpu_code64(c) ? c->rip : (uint32_t)(c->rip + c->seg[SEG_CS].base);
 }
 
 /* One run of direct code. The cheapest that ended in the same way did next to nothing: it is
@@ -106,6 +114,11 @@ void full_stats(const struct vmm *vmm, struct stats *out);
  * them directly until the kernel is due or somebody wants attention. */
 void user_watch(struct vmm *vmm);
 void user_run(struct vmm *vmm, int64_t slice);
+/* record.c: --trace-file. After a run that began at `entered` and ended at host time `left`. */
+int record_open(struct vmm *vmm, const char *file, char why[static 128]);
+void record_close(struct vmm *vmm);
+void record_crossing(struct vmm *vmm, uint64_t entered, const struct direct_exit *x, int64_t left,
+		     int64_t took);
 /* lockstep.c: one instruction on both engines. */
 void lockstep_one(struct vmm *vmm);
 /* wait.c: sleeps until somebody wants something; until an interrupt may come too; arms the preemption timer. */

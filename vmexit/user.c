@@ -29,11 +29,6 @@ static enum next resolve(struct vmm *vmm)
 	return NEXT_AGAIN;
 }
 
-static gva_t linear_rip(const struct cpu *c)
-{
-	return cpu_code64(c) ? c->rip : (uint32_t)(c->rip + c->seg[SEG_CS].base);
-}
-
 static void failed(struct vmm *vmm, int err, bool lost)
 {
 	if (!engine_failed(vmm, err, lost))
@@ -44,7 +39,7 @@ static enum next resolve_fault(struct vmm *vmm, gva_t gva)
 {
 	int64_t before = host_now();
 	int err = 0;
-	enum shadow_answer what = shadow_fault(vmm->shadow, gva, linear_rip(vmm->m->cpu), &err);
+	enum shadow_answer what = shadow_fault(vmm->shadow, gva, cpu_linear_rip(vmm->m->cpu), &err);
 
 	vmm->ns_shadow += host_now() - before;
 	switch (what) {
@@ -159,11 +154,24 @@ static bool direct_burst(struct vmm *vmm, int64_t *useful)
 			failed(vmm, err, false);
 			return true;
 		}
+		if (shadow_in_vain(vmm->shadow, cpu_linear_rip(vmm->m->cpu))) {
+			vmm->refusals[GATE_PAGE]++;
+			if (!ran)
+				break;
+			interpret(vmm, vmm->bursts.price, RUN_UNTIL_KERNEL);
+			continue;
+		}
 		preempt_arm(vmm);
+		uint64_t entered = cpu_linear_rip(vmm->m->cpu);
+		int64_t left;
+
 		before = host_now();
 		vmm->running->runs++;
 		vmm->engine->run(vmm->direct, space, vmm->m->cpu, &x);
-		*useful += vmm_account(vmm, &vmm->running->floor[x.kind], host_now() - before);
+		left = host_now();
+		*useful += vmm_account(vmm, &vmm->running->floor[x.kind], left - before);
+		if (vmm->record)
+			record_crossing(vmm, entered, &x, left, left - before);
 		ran = true;
 		if (classify(vmm, &x) == NEXT_LEAVE)
 			break;

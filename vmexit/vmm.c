@@ -123,6 +123,8 @@ int vmm_create(struct vmm **out, struct machine *m, char why[static 128])
 		err = engines_open(vmm, why);
 	else if (m->config->engine == ENGINE_FULL)
 		err = full_create(vmm, why);
+	if (!err && m->config->trace_file)
+		err = record_open(vmm, m->config->trace_file, why);
 	if (!err && (err = wait_create(vmm)))
 		snprintf(why, 128, "timer: %s", strerror(-err));
 	if (err) {
@@ -138,6 +140,7 @@ void vmm_destroy(struct vmm *vmm)
 	if (!vmm)
 		return;
 	wait_destroy(vmm);
+	record_close(vmm);
 	if (vmm->full)
 		full_close(vmm->full);
 	engines_close(vmm);
