@@ -20,9 +20,15 @@
 /* All that a machine is. */
 struct whole {
 	struct state devices;
-	uint8_t *ram, *disk, *floppy;
-	size_t nram, ndisk, nfloppy;
+	uint8_t *ram, *disk, *second;
+	size_t nram, ndisk, nsecond;
 };
+
+/* Removable media may be taken out. */
+static size_t size_of(struct disk *d)
+{
+	return d ? disk_size(d) : 0;
+}
 
 static void whole_take(struct whole *w)
 {
@@ -31,16 +37,16 @@ static void whole_take(struct whole *w)
 	state_init(&w->devices);
 	machine_save(m, &w->devices);
 	w->nram = m->mem.low_size + m->mem.high_size;
-	w->ndisk = disk_size(m->disks[0]);
-	w->nfloppy = disk_size(m->floppies[0]);
+	w->ndisk = size_of(m->virtio_disks[0]);
+	w->nsecond = size_of(m->disks[0]);
 	w->ram = malloc(w->nram);
-	w->disk = malloc(w->ndisk);
-	w->floppy = malloc(w->nfloppy);
-	if (!w->ram || !w->disk || !w->floppy)
+	w->disk = malloc(w->ndisk + 1);
+	w->second = malloc(w->nsecond + 1);
+	if (!w->ram || !w->disk || !w->second)
 		abort();
 	memcpy(w->ram, m->mem.ram, w->nram);
-	disk_read(m->disks[0], 0, w->disk, w->ndisk);
-	disk_read(m->floppies[0], 0, w->floppy, w->nfloppy);
+	disk_read(m->virtio_disks[0], 0, w->disk, w->ndisk);
+	disk_read(m->disks[0], 0, w->second, w->nsecond);
 }
 
 static bool whole_put(struct whole *w)
@@ -48,8 +54,8 @@ static bool whole_put(struct whole *w)
 	struct machine *m = deeds_machine();
 
 	memcpy(m->mem.ram, w->ram, w->nram);
-	disk_write(m->disks[0], 0, w->disk, w->ndisk);
-	disk_write(m->floppies[0], 0, w->floppy, w->nfloppy);
+	disk_write(m->virtio_disks[0], 0, w->disk, w->ndisk);
+	disk_write(m->disks[0], 0, w->second, w->nsecond);
 	w->devices.pos = 0;
 	return machine_restore(m, &w->devices) == 0;
 }
@@ -59,7 +65,7 @@ static void whole_free(struct whole *w)
 	state_free(&w->devices);
 	free(w->ram);
 	free(w->disk);
-	free(w->floppy);
+	free(w->second);
 }
 
 /* What is not the same, or NULL. Sections begin with "HS". */
@@ -71,7 +77,7 @@ static const char *difference(const struct whole *a, const struct whole *b)
 
 	if (memcmp(a->ram, b->ram, a->nram))
 		return "RAM";
-	if (memcmp(a->disk, b->disk, a->ndisk) || memcmp(a->floppy, b->floppy, a->nfloppy))
+	if (memcmp(a->disk, b->disk, a->ndisk) || memcmp(a->second, b->second, a->nsecond))
 		return "a disk";
 	while (at < x->len && at < y->len && x->buf[at] == y->buf[at]) {
 		if (!memcmp(x->buf + at, "HS", 2))
@@ -105,13 +111,21 @@ static bool one(uint64_t seed)
 {
 	struct whole before, awake, slept;
 	const char *what = "it cannot be restored";
+	const struct disk *cd, *floppy;
 	unsigned until, then;
 
 	if (!open_or_say(seed))
 		return false;
+	cd = deeds_machine()->disks[2];
+	floppy = deeds_machine()->floppies[0];
 	until = deeds_below(DEEDS);
 	then = deeds_below(DEEDS / 4);
 	deeds(until);
+	/* With other media it is another machine. */
+	if (deeds_machine()->disks[2] != cd || deeds_machine()->floppies[0] != floppy) {
+		deeds_close(false);
+		return true;
+	}
 	whole_take(&before);
 	deeds_seed(~seed);
 	deeds(then);
