@@ -92,6 +92,8 @@ bool vendor_meaning(const uint8_t *bytes, unsigned n, unsigned bits)
 	op = bytes[at];
 	next = at + 1 < n ? bytes[at + 1] : 0;
 	reg = next >> 3 & 7;
+	if (op == 0x0f && next == 0x0d && at + 2 < n && bytes[at + 2] >> 6 == 3)
+		return true;
 	if (rep && ((op & 0xfe) == 0xe0 || (op == 0x90 && (rex & 1))))
 		return true;
 	return bits == 64 && narrow && !(rex & 8) &&
