@@ -432,7 +432,7 @@ static void kvm_kick(void *self)
 	atomic_store(&k->kicked, true);
 	k->run->immediate_exit = 1;
 	if (k->tid)
-		syscall(SYS_tgkill, getpid(), k->tid, SIGUSR1);
+		syscall(SYS_tgkill, getpid(), k->tid, KVM_KICK_SIGNAL);
 	errno = saved;
 }
 

@@ -22,6 +22,7 @@
 #undef PAGE_MASK
 
 #include "direct/direct.h"
+#include "direct/kvm_kick.h"
 #include "direct/kvm_shim.h"
 
 /* arch/x86/include/asm/segment.h in Linux. */

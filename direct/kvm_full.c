@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "direct/kvm_full.h"
+#include "direct/kvm_kick.h"
 
 /* Four pages that VT-x without unrestricted guest needs somewhere (SDM 3C 26.3.1.2 wants
  * a TSS and page tables even in real mode): in the hole below the BIOS. */
@@ -270,7 +271,7 @@ int full_open(struct full **out, struct machine *m, char why[static 128])
 	f->m = m;
 	f->dev = f->vm.fd = f->vm.vcpu = -1;
 	f->tid = (pid_t)syscall(SYS_gettid);
-	sigaction(SIGUSR1, &sa, NULL);
+	sigaction(KVM_KICK_SIGNAL, &sa, NULL);
 	err = open_dev(f, why);
 	if (!err)
 		err = open_vm(f, why);
@@ -316,7 +317,7 @@ void full_kick(struct full *f)
 {
 	__atomic_store_n(&f->vm.run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 	if ((pid_t)syscall(SYS_gettid) != f->tid)
-		syscall(SYS_tgkill, getpid(), f->tid, SIGUSR1);
+		syscall(SYS_tgkill, getpid(), f->tid, KVM_KICK_SIGNAL);
 }
 
 bool full_interruptible(const struct full *f)

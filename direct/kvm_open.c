@@ -259,7 +259,7 @@ int kvm_open(void **self, struct machine *m, char why[static 128])
 		FAIL(-ENOMEM, "out of memory");
 	k->m = m;
 	k->fd = k->vm = k->vcpu = -1;
-	sigaction(SIGUSR1, &sa, NULL);
+	sigaction(KVM_KICK_SIGNAL, &sa, NULL);
 	err = open_device(k, why);
 	if (!err)
 		err = open_memory(k, why);

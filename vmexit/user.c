@@ -6,6 +6,8 @@
  * the one exception is a page fault whose page the guest's own tables allow, which
  * is filled into the shadow and retried.
  */
+#include <string.h>
+
 #include "debug/disasm.h"
 #include "vmexit/internal.h"
 
@@ -132,6 +134,20 @@ static bool outside_wants(struct vmm *vmm)
 	       vmm->m->cpu->cpl != 3 || vmm->m->cpu->halted;
 }
 
+/*
+ * A KVM that shadows page tables may fail to get over one instruction, without a word: it
+ * faults and is resumed for ever. What was interrupted where it began, with nothing changed,
+ * is interpreted for a while, and was of no use. (A loop of one jump looks the same, and
+ * loses nothing.)
+ */
+static bool stuck(struct vmm *vmm, const struct cpu *began, const struct direct_exit *x)
+{
+	const struct cpu *c = vmm->m->cpu;
+
+	return x->kind == DEXIT_KICK && c->cpl == 3 && c->rip == began->rip &&
+	       memcmp(c->gpr, began->gpr, sizeof(c->gpr)) == 0;
+}
+
 /* Direct execution until the kernel is due; how long it was native, in *useful. False
  * if the gate refused at once. */
 static bool direct_burst(struct vmm *vmm, int64_t *useful)
@@ -162,7 +178,7 @@ static bool direct_burst(struct vmm *vmm, int64_t *useful)
 			continue;
 		}
 		preempt_arm(vmm);
-		uint64_t entered = cpu_linear_rip(vmm->m->cpu);
+		const struct cpu began = *vmm->m->cpu;
 		int64_t left;
 
 		before = host_now();
@@ -171,8 +187,14 @@ static bool direct_burst(struct vmm *vmm, int64_t *useful)
 		left = host_now();
 		*useful += vmm_account(vmm, &vmm->running->floor[x.kind], left - before);
 		if (vmm->record)
-			record_crossing(vmm, entered, &x, left, left - before);
+			record_crossing(vmm, cpu_linear_rip(&began), &x, left, left - before);
 		ran = true;
+		if (stuck(vmm, &began, &x)) {
+			*useful = 0;
+			vmm->reasons[x.kind]++;
+			interpret(vmm, vmm->bursts.price, RUN_UNTIL_KERNEL);
+			break;
+		}
 		if (classify(vmm, &x) == NEXT_LEAVE)
 			break;
 	}
