@@ -96,6 +96,8 @@ bool vendor_meaning(const uint8_t *bytes, unsigned n, unsigned bits)
 		return true;
 	if (rep && ((op & 0xfe) == 0xe0 || (op == 0x90 && (rex & 1))))
 		return true;
+	if (op == 0x0f && (rex & 8) && (next == 0xb2 || next == 0xb4 || next == 0xb5))
+		return true;
 	return bits == 64 && narrow && !(rex & 8) &&
 	       ((op & 0xf0) == 0x70 || (op & 0xfe) == 0xc2 || (op & 0xfc) == 0xe0 || op == 0xe8 ||
 		op == 0xe9 || op == 0xeb || (op == 0xff && (reg == 2 || reg == 4)) ||

@@ -14,8 +14,8 @@ bool newer_meaning(const uint8_t *bytes, unsigned n);
 
 /* What this host's vendor lets mean something else than Intel, whom hemi follows: to AMD's
  * processors a prefix 66 makes near branches of 64-bit code 16 bits wide (APM 3 1.2.2), REP
- * turns the condition of LOOPE and LOOPNE, PAUSE with REX.B is XCHG, and prefetching a register
- * is invalid. */
+ * turns the condition of LOOPE and LOOPNE, PAUSE with REX.B is XCHG, REX.W means
+ * nothing to LSS, LFS and LGS, and prefetching a register is invalid. */
 bool vendor_meaning(const uint8_t *bytes, unsigned n, unsigned bits);
 
 #endif

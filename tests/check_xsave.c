@@ -194,15 +194,15 @@ static void host(enum how how, uint8_t fx[AREA], uint64_t used, uint8_t *at, uin
 	__asm__ volatile("fxsave64 (%0)\n\tfxrstor64 %1" : : "r"(fx), "m"(own) : "memory");
 }
 
-/* Images of FXSAVE, but for the end that is the system's, and for FOP, FIP and FDP on hosts that
- * save them only while an exception is pending (QUIRKS). */
+/* Images of FXSAVE, but for the end that is the system's, and on AMD hosts for FOP, FIP and FDP,
+ * saved only while an exception is pending, and MXCSR_MASK (QUIRKS). */
 static void same_image(const uint8_t *a, const uint8_t *b, unsigned round)
 {
-	bool pointers = __builtin_cpu_is("intel");
+	bool all = __builtin_cpu_is("intel");
 
 	for (unsigned i = 0; memcmp(a, b, 416) && i < 416; i++)
-		ck_assert_msg((!pointers && i >= 6 && i < 24) || a[i] == b[i],
-			      "round %u, byte %u: %02x, host %02x", round, i, a[i], b[i]);
+		if (a[i] != b[i] && (all || !((i >= 6 && i < 24) || (i >= 28 && i < 32))))
+			ck_abort_msg("round %u, byte %u: %02x, host %02x", round, i, a[i], b[i]);
 }
 
 START_TEST(agrees)
