@@ -337,7 +337,8 @@ def sockets(work):
     refused(f"{work}/{'x' * 200}", "a long name", "bytes")
     refused(f"{work}/none/s", "no directory", "No such file")
     if os.geteuid():
-        refused("/root/s", "no permission", "ermission")
+        os.mkdir(f"{work}/closed", 0)
+        refused(f"{work}/closed/s", "no permission", "ermission")
 
 
 def main():

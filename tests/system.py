@@ -53,9 +53,9 @@ def check(o, disk, engine):
     p = subprocess.run(["e2fsck", "-f", "-n", f"{disk}?offset={PARTITION}"], text=True, capture_output=True)
     if p.returncode:
         raise console.Failed(f"the file system is not clean:\n{p.stdout}")
-    sum_there = debugfs(disk, "cat /root/sum").split()[:1]
+    sum_there = debugfs(disk, "cat root/sum").split()[:1]
     with tempfile.NamedTemporaryFile() as f:
-        debugfs(disk, f"dump /root/noise {f.name}")
+        debugfs(disk, f"dump root/noise {f.name}")
         sum_here = subprocess.run(["sha256sum", f.name], capture_output=True).stdout.split()[:1]
     if not sum_here or sum_there != sum_here:
         raise console.Failed("the disk does not hold what the guest has written")

@@ -189,14 +189,13 @@ static bool direct_burst(struct vmm *vmm, int64_t *useful)
 		if (vmm->record)
 			record_crossing(vmm, cpu_linear_rip(&began), &x, left, left - before);
 		ran = true;
-		if (stuck(vmm, &began, &x)) {
-			*useful = 0;
-			vmm->reasons[x.kind]++;
-			interpret(vmm, vmm->bursts.price, RUN_UNTIL_KERNEL);
+		if (classify(vmm, &x) == NEXT_LEAVE) {
+			if (stuck(vmm, &began, &x)) {
+				*useful = 0;
+				interpret(vmm, vmm->bursts.price, RUN_UNTIL_KERNEL);
+			}
 			break;
 		}
-		if (classify(vmm, &x) == NEXT_LEAVE)
-			break;
 	}
 	return ran;
 }

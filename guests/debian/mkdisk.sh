@@ -100,7 +100,8 @@ configure() {
 	echo hemi >"$root/etc/hostname"
 	printf '127.0.0.1 localhost hemi\n' >"$root/etc/hosts"
 	echo "UUID=$uuid / ext4 errors=remount-ro 0 1" >"$root/etc/fstab"
-	printf '#include <stdio.h>\nint main(void)\n{\n\tputs("hello, world");\n\treturn 0;\n}\n' >"$root/root/hello.c"
+	home=$root/root
+	printf '#include <stdio.h>\nint main(void)\n{\n\tputs("hello, world");\n\treturn 0;\n}\n' >"$home/hello.c"
 	rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
 	mkdir -p "$root/boot/grub/i386-pc"
 	cp /usr/lib/grub/i386-pc/*.mod /usr/lib/grub/i386-pc/*.lst "$root/boot/grub/i386-pc/"
