@@ -64,7 +64,7 @@ enum op_flags {
 
 #define TLB_BITS	10
 #define TLB_SIZE	(1u << TLB_BITS)
-#define JC_BITS		12
+#define JC_BITS		14
 #define JC_SIZE		(1u << JC_BITS)
 
 /* A soft TLB entry: tags are page-aligned gva, or TLB_NONE. hva = gva + add. wr

@@ -23,15 +23,20 @@
 
 /* --- Derived state ------------------------------------------------------------- */
 
-static uint8_t segment_plain(const struct segment *s)
+/* By the low byte of a descriptor's attributes: 1 readable, 2 writable as well, and a limit
+ * that says all: data that does not expand down, code, present, no system segment. */
+#define ATTRS_OF(type, plain)									\
+	[SEG_P | SEG_S | (type)] = plain, [SEG_P | SEG_S | (type) | SEG_A] = plain,		\
+	[SEG_P | SEG_S | (type) | 1 << 5] = plain, [SEG_P | SEG_S | (type) | 1 << 5 | SEG_A] = plain, \
+	[SEG_P | SEG_S | (type) | 2 << 5] = plain, [SEG_P | SEG_S | (type) | 2 << 5 | SEG_A] = plain, \
+	[SEG_P | SEG_S | (type) | 3 << 5] = plain, [SEG_P | SEG_S | (type) | 3 << 5 | SEG_A] = plain
+static const uint8_t plain_attrs[256] = {
+	ATTRS_OF(0, 1), ATTRS_OF(SEG_W, 2), ATTRS_OF(SEG_CODE | SEG_R, 1), ATTRS_OF(SEG_CODE | SEG_C | SEG_R, 1),
+};
+
+static inline uint8_t segment_plain(const struct segment *s)
 {
-	if (!(s->attr & SEG_P) || s->limit != 0xffffffff || !(s->attr & SEG_S))
-		return 0;
-	if (s->attr & SEG_CODE)
-		return s->attr & SEG_R ? 1 : 0;
-	if (s->attr & SEG_E)
-		return 0;
-	return s->attr & SEG_W ? 2 : 1;
+	return s->limit == 0xffffffff ? plain_attrs[(uint8_t)s->attr] : 0;
 }
 
 static uint32_t compute_hflags(const struct interp *v)
@@ -122,6 +127,18 @@ static inline bool tracing(const struct interp *v)
 #endif
 }
 
+/* Must each instruction be looked at? Then no trace is valid. */
+static void update_special(struct interp *v)
+{
+	const struct cpu *c = &v->cpu;
+	bool user = v->user;
+
+	v->special = (c->eflags & FL_TF) || (c->dr[7] & DR7_ENABLED) || (v->how & RUN_ONE) ||
+		     tracing(v) || ((v->how & RUN_UNTIL_USER) && user) ||
+		     ((v->how & RUN_BURSTS) && user && !v->in_burst) || ((v->how & RUN_UNTIL_KERNEL) && !user);
+	v->gen = v->special ? GEN_NEVER : context_gen(v);
+}
+
 /* --- Bursts of user code ----------------------------------------------------------- */
 
 void interp_watch(struct interp *v, const struct user_watch *w)
@@ -145,7 +162,7 @@ static bool burst_begin(struct interp *v)
 	if (allowed <= 0)
 		return false;
 	burst_allow(v, allowed);
-	interp_update(v);
+	update_special(v);
 	return true;
 }
 
@@ -182,11 +199,8 @@ void interp_update(struct interp *v)
 	bool armed = c->dr[7] & DR7_ENABLED;
 	bool aligned = user && (c->eflags & FL_AC) && (c->cr0 & CR0_AM);
 
-	v->special = (c->eflags & FL_TF) || armed || (v->how & RUN_ONE) ||
-		     tracing(v) || ((v->how & RUN_UNTIL_USER) && user) ||
-		     ((v->how & RUN_BURSTS) && user && !v->in_burst) || ((v->how & RUN_UNTIL_KERNEL) && !user);
 	v->tlb = armed || aligned || v->m->mem.journal ? v->tlb_never : v->tlbs[user];
-	v->gen = v->special ? GEN_NEVER : context_gen(v);
+	update_special(v);
 }
 
 void interp_update_data(struct interp *v, unsigned s)

@@ -3,6 +3,7 @@
  * Handlers that move segment registers: MOV, PUSH, POP, and the far-pointer
  * loads. What a selector may be is decided in segment.c. SDM 2.
  */
+#include "interp/fast.h"
 #include "interp/system_ops.h"
 
 /* After a load: SS holds off interrupts and traps for one instruction, which only
@@ -46,7 +47,7 @@ HANDLER(h_mov_from_sreg)
 	NEXT(v, op);
 }
 
-HANDLER(h_push_sreg)
+static HANDLER(push_sreg_slow)
 {
 	uint64_t sp = (v->cpu.gpr[RSP] - op->osize) & stack_mask(&v->cpu);
 
@@ -56,7 +57,25 @@ HANDLER(h_push_sreg)
 	NEXT_CHECKED(v, op);
 }
 
-HANDLER(h_pop_sreg)
+/* The stack that 32-bit kernels push their segments to at each entry. */
+static inline bool stack_is_flat32(const struct interp *v, const struct op *op)
+{
+	const uint32_t flat = HF_SS_FLAT | HF_SS32;
+
+	return op->osize == 4 && (v->hflags & (flat | HF_CS64)) == flat;
+}
+
+HANDLER(h_push_sreg)
+{
+	if (!stack_is_flat32(v, op))
+		return push_sreg_slow(v, op);
+	GUEST(uint32_t, p, wr, (uint32_t)(v->cpu.gpr[RSP] - 4), 1, return push_sreg_slow(v, op));
+	*p = v->cpu.seg[op->a].sel;
+	v->cpu.gpr[RSP] = p_at;
+	NEXT(v, op);
+}
+
+static HANDLER(pop_sreg_slow)
 {
 	SYNC(v, op);
 	uint16_t sel = (uint16_t)stack_peek(v, 0, op->osize);
@@ -66,6 +85,17 @@ HANDLER(h_pop_sreg)
 	/* The stack-address size is that of the SS which was popped from. */
 	sp = v->cpu.gpr[RSP] + op->osize;
 	v->cpu.gpr[RSP] = mask == 0xffff ? (v->cpu.gpr[RSP] & ~mask) | (sp & mask) : sp & mask;
+	return segment_loaded(v, op, op->a);
+}
+
+HANDLER(h_pop_sreg)
+{
+	if (!stack_is_flat32(v, op))
+		return pop_sreg_slow(v, op);
+	GUEST(uint32_t, p, rd, (uint32_t)v->cpu.gpr[RSP], 1, return pop_sreg_slow(v, op));
+	SYNC(v, op);
+	seg_load(v, op->a, (uint16_t)*p);
+	v->cpu.gpr[RSP] = (uint32_t)(p_at + 4);
 	return segment_loaded(v, op, op->a);
 }
 
