@@ -11,6 +11,7 @@
 #include "interp/cpu_model.h"
 #include "interp/decode.h"
 #include "interp/lower.h"
+#include "interp/system.h"
 #include "interp/tables.h"
 #include "tests/suite.h"
 
@@ -109,6 +110,49 @@ START_TEST(each_feature)
 			snprintf(spec, sizeof(spec), "%s,-%s,%s=off", model, name, name);
 			ck_assert_msg(parse(spec, &m), "%s: %s", spec, why);
 		}
+}
+END_TEST
+
+/* What a feature builds on comes and goes with it. */
+START_TEST(cpu_features)
+{
+	struct cpu_model m;
+
+	ck_assert(parse("pentium3,+SSE4_1", &m));
+	ck_assert(cpu_model_has(&m, F_SSE41) && cpu_model_has(&m, F_SSSE3) && cpu_model_has(&m, F_SSE2));
+	ck_assert(!cpu_model_has(&m, F_SSE42));
+	ck_assert(parse("core2,-sse2,nx=off", &m));
+	ck_assert(!cpu_model_has(&m, F_SSSE3) && !cpu_model_has(&m, F_LM) && !cpu_model_has(&m, F_NX));
+	ck_assert(cpu_model_has(&m, F_SSE) && cpu_model_has(&m, F_SYSCALL));
+	ck_assert(!cpu_model_has(cpu_model_find("pentium3"), F_SSE41));
+	ck_assert(!parse("core2,+avx", &m));
+	ck_assert_ptr_nonnull(strstr(why, "does not implement avx"));
+	ck_assert(!parse("core2,nx=maybe", &m));
+	ck_assert(!parse("core2,", &m));
+	ck_assert(!parse("", &m));
+}
+END_TEST
+
+/* What CPUID says of one (SDM 2, CPUID). */
+START_TEST(cpu_models)
+{
+	static struct interp vm;
+	struct cpuid_regs r;
+
+	vm.model = cpu_model_find("hemi32");
+	model_cpuid(&vm, 0, 0, &r);
+	ck_assert_uint_eq(r.ebx, 0x756e6547);
+	ck_assert_uint_eq(r.edx, 0x49656e69);
+	ck_assert_uint_eq(r.ecx, 0x6c65746e);
+	model_cpuid(&vm, 1, 0, &r);
+	ck_assert_uint_eq(r.eax >> 8 & 15, 6);
+	ck_assert_uint_eq(r.edx & (1u << 9), 0);
+	ck_assert_uint_eq(r.edx >> 26 & 1, model_has(&vm, F_SSE2));
+	model_cpuid(&vm, 0x80000001, 0, &r);
+	ck_assert_uint_eq(r.edx, 1u << 20);
+	ck_assert_ptr_null(cpu_model_find("8086"));
+	for (unsigned i = 0; cpu_model_name(i, NULL); i++)
+		ck_assert_ptr_nonnull(cpu_model_find(cpu_model_name(i, NULL)));
 }
 END_TEST
 
@@ -271,6 +315,8 @@ int main(void)
 	tcase_add_test(t, accepted);
 	tcase_add_test(t, refused);
 	tcase_add_test(t, each_feature);
+	tcase_add_test(t, cpu_features);
+	tcase_add_test(t, cpu_models);
 	suite_add_tcase(s, t);
 	tcase_add_loop_test(f, each_form, 0, ARRAY_LEN(modes));
 	suite_add_tcase(s, f);
