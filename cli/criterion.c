@@ -2,12 +2,12 @@
 /* hemi criterion: Popek and Goldberg's definitions, tried on every instruction. */
 #include <errno.h>
 #include <glib.h>
-#include <json-glib/json-glib.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/command.h"
 #include "cli/criterion.h"
+#include "cli/report.h"
 
 #define STATES	16	/* of each form */
 
@@ -17,254 +17,6 @@ static const struct criterion_case *case_find(const char *name)
 		if (!strcmp(criterion_cases[i].name, name))
 			return &criterion_cases[i];
 	return NULL;
-}
-
-/* The sets of a case, as the theorems name them. */
-struct sets { GString *privileged, *sensitive, *user, *theorem1, *theorem3; unsigned n[5]; };
-
-static void set_add(GString *s, unsigned *n, const char *name)
-{
-	g_string_append_printf(s, "%s%s", s->len ? ", " : "", name);
-	++*n;
-}
-
-static void sets_make(struct sets *s, const struct criterion *c)
-{
-	*s = (struct sets){g_string_new(NULL), g_string_new(NULL), g_string_new(NULL),
-			   g_string_new(NULL), g_string_new(NULL), {0}};
-	for (unsigned i = 0; i < c->n; i++) {
-		const struct verdict *v = &c->v[i];
-
-		if (is_privileged(v))
-			set_add(s->privileged, &s->n[0], v->name);
-		if (is_sensitive(v))
-			set_add(s->sensitive, &s->n[1], v->name);
-		if (is_user_sensitive(v))
-			set_add(s->user, &s->n[2], v->name);
-		if (is_sensitive(v) && !is_privileged(v))
-			set_add(s->theorem1, &s->n[3], v->name);
-		if (is_user_sensitive(v) && !is_privileged(v))
-			set_add(s->theorem3, &s->n[4], v->name);
-	}
-}
-
-static void sets_free(struct sets *s)
-{
-	g_string_free(s->privileged, TRUE);
-	g_string_free(s->sensitive, TRUE);
-	g_string_free(s->user, TRUE);
-	g_string_free(s->theorem1, TRUE);
-	g_string_free(s->theorem3, TRUE);
-}
-
-static const char *why(const struct verdict *v)
-{
-	const struct witness *w = v->user_control.found     ? &v->user_control
-				  : v->user_behaviour.found ? &v->user_behaviour
-				  : v->control.found        ? &v->control
-							    : &v->behaviour;
-	static char text[160];
-
-	if (w->pair == PAIRS)
-		snprintf(text, sizeof(text), "changes %s", w->what);
-	else
-		snprintf(text, sizeof(text), "%s shows: %s", w->what, pair_text(w->pair));
-	return text;
-}
-
-/* What it depends on, a letter each. */
-static const char *depends_text(const struct verdict *v)
-{
-	static char text[4];
-	unsigned on = depends_on(v);
-
-	for (unsigned i = 0; i < 3; i++)
-		text[i] = on >> i & 1 ? "MLR"[i] : '-';
-	return on ? text : "-";
-}
-
-static void print_text(const struct criterion *c)
-{
-	struct sets s;
-
-	sets_make(&s, c);
-	printf("%s: %s\n%u instructions, %u forms, %" G_GUINT64_FORMAT " runs, %.1f s\n\n",
-	       c->of->name, c->of->what, c->n, c->forms, c->runs, c->seconds);
-	printf("%-20s %-11s %-8s %-10s %-5s why\n", "sensitive", "privileged", "control",
-	       "behaviour", "user");
-	for (unsigned i = 0; i < c->n; i++) {
-		const struct verdict *v = &c->v[i];
-
-		if (is_sensitive(v))
-			printf("%-20s %-11s %-8s %-10s %-5s %s\n", v->name,
-			       is_privileged(v) ? "yes" : v->trapped ? "sometimes" : "no",
-			       v->control.found || v->user_control.found ? "yes" : "-",
-			       depends_text(v), is_user_sensitive(v) ? "yes" : "-", why(v));
-	}
-	puts("\nbehaviour: depends on the mode (M), on the program's location or the supervisor's "
-	     "map of memory (L),\n"
-	     "on another resource (R).");
-	printf("\nTheorem 1 (every sensitive instruction is privileged) %s",
-	       s.n[3] ? "fails for:\n  " : "holds\n");
-	if (s.n[3])
-		printf("%s\n", s.theorem1->str);
-	printf("Theorem 3 (every user-sensitive instruction is privileged) %s",
-	       s.n[4] ? "fails for:\n  " : "holds\n");
-	if (s.n[4])
-		printf("%s\n", s.theorem3->str);
-	sets_free(&s);
-}
-
-static void json_string(JsonBuilder *b, const char *name, const char *value)
-{
-	json_builder_set_member_name(b, name);
-	json_builder_add_string_value(b, value);
-}
-
-static void json_witness(JsonBuilder *b, const char *name, const struct witness *w)
-{
-	char bytes[2 * sizeof(w->bytes) + 1] = "";
-
-	if (!w->found)
-		return;
-	for (unsigned i = 0; i < w->length; i++)
-		snprintf(bytes + 2 * i, 3, "%02x", w->bytes[i]);
-	json_builder_set_member_name(b, name);
-	json_builder_begin_object(b);
-	json_string(b, "bytes", bytes);
-	json_string(b, "mode", w->user ? "user" : "supervisor");
-	json_string(b, "pair", pair_text(w->pair));
-	json_string(b, "differs in", w->what);
-	json_builder_set_member_name(b, "values");
-	json_builder_begin_array(b);
-	for (unsigned i = 0; i < 2; i++) {
-		char text[20];
-
-		snprintf(text, sizeof(text), "%" G_GINT64_MODIFIER "x", w->value[i]);
-		json_builder_add_string_value(b, text);
-	}
-	json_builder_end_array(b);
-	json_builder_end_object(b);
-}
-
-static void json_number(JsonBuilder *b, const char *name, unsigned n)
-{
-	json_builder_set_member_name(b, name);
-	json_builder_add_int_value(b, n);
-}
-
-static void json_host(JsonBuilder *b, const struct host_report *r)
-{
-	json_builder_set_member_name(b, r->engine);
-	json_builder_begin_object(b);
-	if (r->why[0])
-		json_string(b, "why", r->why);
-	json_number(b, "runs", r->runs);
-	json_number(b, "refused", r->refused);
-	json_builder_set_member_name(b, "instructions");
-	json_builder_begin_object(b);
-	for (unsigned i = 0; i < r->n && !r->why[0]; i++) {
-		json_builder_set_member_name(b, r->v[i].of->name);
-		json_builder_begin_object(b);
-		json_string(b, "verdict", host_kind_names[host_worst(&r->v[i])]);
-		for (unsigned k = 0; k < HOST_KINDS; k++)
-			json_number(b, host_kind_names[k], r->v[i].count[k]);
-		json_number(b, "held by default", r->v[i].held[0]);
-		json_number(b, "held with --strict", r->v[i].held[1]);
-		json_builder_end_object(b);
-	}
-	json_builder_end_object(b);
-	json_builder_end_object(b);
-}
-
-static void json_case(JsonBuilder *b, const struct criterion *c, const struct host_report *host)
-{
-	json_builder_set_member_name(b, c->of->name);
-	json_builder_begin_object(b);
-	json_string(b, "what", c->of->what);
-	json_builder_set_member_name(b, "forms");
-	json_builder_add_int_value(b, c->forms);
-	json_builder_set_member_name(b, "runs");
-	json_builder_add_int_value(b, (gint64)c->runs);
-	json_builder_set_member_name(b, "seconds");
-	json_builder_add_double_value(b, c->seconds);
-	json_builder_set_member_name(b, "instructions");
-	json_builder_begin_object(b);
-	for (unsigned i = 0; i < c->n; i++) {
-		const struct verdict *v = &c->v[i];
-
-		json_builder_set_member_name(b, v->name);
-		json_builder_begin_object(b);
-		json_string(b, "privileged",
-			    is_privileged(v) ? "yes"
-			    : v->trapped     ? "sometimes"
-					     : "no");
-		json_builder_set_member_name(b, "sensitive");
-		json_builder_add_boolean_value(b, is_sensitive(v));
-		json_string(b, "depends on", depends_text(v));
-		json_builder_set_member_name(b, "user-sensitive");
-		json_builder_add_boolean_value(b, is_user_sensitive(v));
-		json_witness(b, "control", &v->control);
-		json_witness(b, "behaviour", &v->behaviour);
-		json_witness(b, "user control", &v->user_control);
-		json_witness(b, "user behaviour", &v->user_behaviour);
-		json_builder_end_object(b);
-	}
-	json_builder_end_object(b);
-	if (host) {
-		json_builder_set_member_name(b, "host");
-		json_builder_begin_object(b);
-		for (unsigned e = 0; e < HOST_ENGINES; e++)
-			json_host(b, &host[e]);
-		json_builder_end_object(b);
-	}
-	json_builder_end_object(b);
-}
-
-static void json_print(JsonBuilder *b)
-{
-	JsonGenerator *g = json_generator_new();
-	JsonNode *root = json_builder_get_root(b);
-	char *text;
-
-	json_generator_set_root(g, root);
-	json_generator_set_pretty(g, TRUE);
-	text = json_generator_to_data(g, NULL);
-	puts(text);
-	g_free(text);
-	json_node_unref(root);
-	g_object_unref(g);
-}
-
-static void explain(const struct criterion *c)
-{
-	for (unsigned i = 0; i < c->n; i++) {
-		const struct verdict *v = &c->v[i];
-		const struct { const char *says; const struct witness *w; } stories[] = {
-			{ "Control-sensitive, in user mode:", &v->user_control },
-			{ "Control-sensitive:", &v->control },
-			{ "Behaviour-sensitive, among user states:", &v->user_behaviour },
-			{ "Behaviour-sensitive:", &v->behaviour },
-		};
-
-		printf("%s on %s\n", v->name, c->of->what);
-		printf("Privileged: %s. User mode went on %u times, and trapped %u times where "
-		       "supervisor mode went on.\n",
-		       is_privileged(v) ? "yes"
-		       : v->trapped     ? "sometimes"
-					: "no",
-		       v->passed, v->trapped);
-		if (!is_sensitive(v))
-			puts("Not sensitive: no pair of states led to results that differ in more "
-			     "than the states did, and no "
-			     "resource changed.");
-		for (size_t k = 0; k < ARRAY_LEN(stories); k++)
-			if (stories[k].w->found) {
-				puts(stories[k].says);
-				criterion_explain(c->of, stories[k].w);
-			}
-		putchar('\n');
-	}
 }
 
 struct how { const char *of, *only, *html; unsigned states; uint64_t seed; gboolean json, host; };
@@ -308,13 +60,13 @@ static int run_cases(const struct how *how)
 			status = EXIT_USAGE;
 		} else if (b || page) {
 			if (b)
-				json_case(b, &c, direct ? host : NULL);
+				criterion_json(b, &c, direct ? host : NULL);
 			if (page)
 				page_case(page, &c, direct ? host : NULL);
 		} else if (only) {
-			explain(&c);
+			criterion_stories(&c);
 		} else {
-			print_text(&c);
+			criterion_print(&c);
 			for (unsigned e = 0; e < HOST_ENGINES && direct; e++)
 				host_print_text(&host[e]);
 			if (!of)
@@ -335,8 +87,9 @@ static int run_cases(const struct how *how)
 	if (b) {
 		json_builder_end_object(b);
 		if (status == EXIT_OK)
-			json_print(b);
-		g_object_unref(b);
+			report_print(b);
+		else
+			g_object_unref(b);
 	}
 	return status;
 }

@@ -4,13 +4,26 @@
 #define CLI_CRITERION_H
 
 #include <glib.h>
+#include <json-glib/json-glib.h>
 
 #include "criterion/criterion.h"
 #include "criterion/host.h"
 
+/* "yes", "sometimes" or "no": whether user mode traps where supervisor mode goes on. */
+const char *criterion_privileged(const struct verdict *v);
+/* What its behaviour depends on, a letter each of "MLR", or "-"; static, until the next call. */
+const char *criterion_depends(const struct verdict *v);
+
+/* To standard output: the table and what it means for Theorems 1 and 3; or each verdict with
+ * its witnesses told. */
+void criterion_print(const struct criterion *c);
+void criterion_stories(const struct criterion *c);
 void host_print_text(const struct host_report *r);
 
-/* host: HOST_ENGINES of them, or NULL. One page for all cases: opened before the first, NULL if the
+/* host: HOST_ENGINES of them, or NULL. A member of the object that is being built, named after the case. */
+void criterion_json(JsonBuilder *b, const struct criterion *c, const struct host_report *host);
+
+/* host: likewise. One page for all cases: opened before the first, NULL if the
  * file cannot be written. */
 struct page;
 struct page *page_open(const char *file);

@@ -168,7 +168,7 @@ static void instruction(GString *s, const struct verdict *v, const struct host_r
 			g_string_append_printf(depends, "%s%s", depends->len ? ", " : "", sorts[i]);
 	g_string_append(s, "<tr>");
 	cell(s, "instruction", is_privileged(v) ? "good" : "bad", v->name);
-	cell(s, "privileged", "", is_privileged(v) ? "yes" : v->trapped ? "sometimes" : "no");
+	cell(s, "privileged", "", criterion_privileged(v));
 	cell(s, "changes", "",
 	     v->user_control.found ? v->user_control.what
 	     : v->control.found    ? v->control.what

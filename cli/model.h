@@ -26,14 +26,9 @@ int model_check(const struct model_options *o);
 
 /* "vmm", "recursive" or "hybrid". */
 const char *model_monitor_name(enum monitor_kind kind, unsigned depth);
-/* Members of the object that is being built. */
-void model_json_int(JsonBuilder *b, const char *name, uint64_t value);
-void model_json_bool(JsonBuilder *b, const char *name, bool value);
-void model_json_text(JsonBuilder *b, const char *name, const char *value);
+/* Members of the object that is being built (cli/report.h). */
 /* PSW and, below q, the cell: what a difference shows of a machine. */
 void model_json_state(JsonBuilder *b, const char *name, const struct pg *m, unsigned cell);
 void model_json_difference(JsonBuilder *b, const char *name, const struct compare *c);
-/* Prints what was built, and frees it. */
-void model_json_print(JsonBuilder *b);
 
 #endif

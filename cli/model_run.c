@@ -8,6 +8,7 @@
 
 #include "cli/command.h"
 #include "cli/model.h"
+#include "cli/report.h"
 #include "model/show.h"
 
 static int no_memory(void)
@@ -28,7 +29,7 @@ static void trace(const struct compare *c, const struct model_program *p)
 	putchar('\n');
 }
 
-static void report_text(const struct compare *c, const struct model_program *p)
+static void run_print(const struct compare *c, const struct model_program *p)
 {
 	char text[SHOW_LEN];
 
@@ -45,7 +46,7 @@ static void report_text(const struct compare *c, const struct model_program *p)
 		show_difference(stdout, c);
 }
 
-static void report_json(const struct compare *c, const struct model_program *p)
+static void run_json(const struct compare *c, const struct model_program *p)
 {
 	JsonBuilder *b = json_builder_new();
 	char *text = NULL;
@@ -57,19 +58,19 @@ static void report_json(const struct compare *c, const struct model_program *p)
 		fclose(f);
 	}
 	json_builder_begin_object(b);
-	model_json_text(b, "monitor", c->nest.depth ?
+	report_text(b, "monitor", c->nest.depth ?
 			model_monitor_name(c->nest.level[0].kind, c->nest.depth) : "bare");
-	model_json_int(b, "depth", c->nest.depth);
-	model_json_int(b, "steps", c->steps);
-	model_json_bool(b, "rest", c->rest);
-	model_json_text(b, "console", text ? text : "");
-	model_json_int(b, "host_steps", c->nest.steps);
-	model_json_int(b, "traps", c->nest.traps);
-	model_json_int(b, "interpreted", c->nest.interpreted);
+	report_int(b, "depth", c->nest.depth);
+	report_int(b, "steps", c->steps);
+	report_bool(b, "rest", c->rest);
+	report_text(b, "console", text ? text : "");
+	report_int(b, "host_steps", c->nest.steps);
+	report_int(b, "traps", c->nest.traps);
+	report_int(b, "interpreted", c->nest.interpreted);
 	model_json_state(b, "state", &c->guest, c->guest.q);
 	model_json_difference(b, "difference", c);
 	json_builder_end_object(b);
-	model_json_print(b);
+	report_print(b);
 	free(text);
 }
 
@@ -105,9 +106,9 @@ static int run_program(const struct model_options *o, struct model_program *p)
 			trace(&c, p);
 	}
 	if (o->json)
-		report_json(&c, p);
+		run_json(&c, p);
 	else
-		report_text(&c, p);
+		run_print(&c, p);
 	compare_free(&c);
 	return c.differs ? EXIT_DIFFERENCE : more ? EXIT_TIMEOUT : EXIT_OK;
 }
@@ -144,20 +145,20 @@ static void row_text(const struct check *c, const struct compare *first)
 static void row_json(JsonBuilder *b, const struct check *c, const struct compare *first)
 {
 	json_builder_begin_object(b);
-	model_json_text(b, "monitor", model_monitor_name(c->kind, c->depth));
-	model_json_int(b, "depth", c->depth);
-	model_json_int(b, "programs", c->done);
-	model_json_int(b, "steps", c->steps);
-	model_json_int(b, "host_steps", c->host_steps);
+	report_text(b, "monitor", model_monitor_name(c->kind, c->depth));
+	report_int(b, "depth", c->depth);
+	report_int(b, "programs", c->done);
+	report_int(b, "steps", c->steps);
+	report_int(b, "host_steps", c->host_steps);
 	for (unsigned t = PG_MEMORY; t < PG_TRAPS; t++) {
 		char name[SHOW_LEN];
 
 		snprintf(name, sizeof(name), "traps_%s", pg_trap_names[t]);
-		model_json_int(b, name, c->traps[t]);
+		report_int(b, name, c->traps[t]);
 	}
-	model_json_int(b, "diverged", c->diverged);
+	report_int(b, "diverged", c->diverged);
 	if (first) {
-		model_json_int(b, "program", c->shortest);
+		report_int(b, "program", c->shortest);
 		model_json_difference(b, "difference", first);
 	}
 	json_builder_end_object(b);
@@ -202,7 +203,7 @@ int model_check(const struct model_options *o)
 	}
 	if (b) {
 		json_builder_end_array(b);
-		model_json_print(b);
+		report_print(b);
 	}
 	return status;
 }

@@ -10,6 +10,7 @@
 
 #include "cli/command.h"
 #include "cli/model.h"
+#include "cli/report.h"
 #include "model/classify.h"
 #include "model/show.h"
 
@@ -101,19 +102,17 @@ static void theorem_text(const struct theorems *t, enum theorem th, const struct
 
 static void table_json(JsonBuilder *b, const struct theorems *t)
 {
-	json_builder_set_member_name(b, "instructions");
-	json_builder_begin_object(b);
+	report_object(b, "instructions");
 	for (unsigned i = 0; i < t->n; i++) {
 		const struct classify *c = &t->insn[i];
 
-		json_builder_set_member_name(b, c->insn->name);
-		json_builder_begin_object(b);
-		model_json_bool(b, "privileged", c->privileged);
-		model_json_text(b, "control", modes(c->control));
-		model_json_text(b, "location", modes(c->location));
-		model_json_bool(b, "mode", c->mode.found);
-		model_json_bool(b, "sensitive", classify_sensitive(c));
-		model_json_bool(b, "user_sensitive", classify_user_sensitive(c));
+		report_object(b, c->insn->name);
+		report_bool(b, "privileged", c->privileged);
+		report_text(b, "control", modes(c->control));
+		report_text(b, "location", modes(c->location));
+		report_bool(b, "mode", c->mode.found);
+		report_bool(b, "sensitive", classify_sensitive(c));
+		report_bool(b, "user_sensitive", classify_user_sensitive(c));
 		json_builder_end_object(b);
 	}
 	json_builder_end_object(b);
@@ -123,17 +122,16 @@ static void theorem_json(JsonBuilder *b, const struct theorems *t, enum theorem 
 			 const struct check *c, const struct compare *first)
 {
 	json_builder_begin_object(b);
-	model_json_text(b, "name", theorems[th].name);
-	model_json_text(b, "condition", theorems[th].condition);
-	model_json_bool(b, "holds", t->holds[th]);
-	json_builder_set_member_name(b, "broken_by");
-	json_builder_begin_array(b);
+	report_text(b, "name", theorems[th].name);
+	report_text(b, "condition", theorems[th].condition);
+	report_bool(b, "holds", t->holds[th]);
+	report_array(b, "broken_by");
 	for (unsigned i = 0; i < t->n; i++)
 		if (theorem_broken_by(th, &t->insn[i]))
 			json_builder_add_string_value(b, t->insn[i].insn->name);
 	json_builder_end_array(b);
-	model_json_int(b, "programs", c->done);
-	model_json_int(b, "diverged", c->diverged);
+	report_int(b, "programs", c->done);
+	report_int(b, "diverged", c->diverged);
 	model_json_difference(b, "difference", first);
 	json_builder_end_object(b);
 }
@@ -168,8 +166,7 @@ int model_theorems(const struct model_options *o)
 	if (b) {
 		json_builder_begin_object(b);
 		table_json(b, &t);
-		json_builder_set_member_name(b, "theorems");
-		json_builder_begin_array(b);
+		report_array(b, "theorems");
 	} else {
 		table(&t);
 	}
@@ -181,7 +178,7 @@ int model_theorems(const struct model_options *o)
 	if (b) {
 		json_builder_end_array(b);
 		json_builder_end_object(b);
-		model_json_print(b);
+		report_print(b);
 	}
 	return status;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* hemi probe: what this host can do for each direct engine. Nothing is kept. */
 #include <glib.h>
-#include <json-glib/json-glib.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/report.h"
 #include "direct/probe.h"
 #include "interp/interp.h"
 
@@ -116,20 +116,15 @@ static void print_text(const struct probe_report r[ENGINES], const struct bare *
 
 static void json_residual(JsonBuilder *b)
 {
-	json_builder_set_member_name(b, "residual");
-	json_builder_begin_array(b);
+	report_array(b, "residual");
 	for (unsigned i = 0; i < probe_nresiduals; i++) {
 		const struct probe_residual *r = &probe_residuals[i];
 
 		json_builder_begin_object(b);
-		json_builder_set_member_name(b, "what");
-		json_builder_add_string_value(b, r->what);
-		json_builder_set_member_name(b, "ring3");
-		json_builder_add_boolean_value(b, r->ring3);
-		json_builder_set_member_name(b, "kvm");
-		json_builder_add_boolean_value(b, r->kvm);
-		json_builder_set_member_name(b, "rows of learn");
-		json_builder_add_string_value(b, r->rows);
+		report_text(b, "what", r->what);
+		report_bool(b, "ring3", r->ring3);
+		report_bool(b, "kvm", r->kvm);
+		report_text(b, "rows of learn", r->rows);
 		json_builder_end_object(b);
 	}
 	json_builder_end_array(b);
@@ -137,41 +132,25 @@ static void json_residual(JsonBuilder *b)
 
 static void json_engine(JsonBuilder *b, const char *name, const struct probe_report *r)
 {
-	json_builder_set_member_name(b, name);
-	json_builder_begin_object(b);
-	json_builder_set_member_name(b, "available");
-	json_builder_add_boolean_value(b, !r->why[0]);
-	if (r->why[0]) {
-		json_builder_set_member_name(b, "why");
-		json_builder_add_string_value(b, r->why);
-	}
-	json_builder_set_member_name(b, "code");
-	json_builder_begin_object(b);
+	report_object(b, name);
+	report_bool(b, "available", !r->why[0]);
+	if (r->why[0])
+		report_text(b, "why", r->why);
+	report_object(b, "code");
 	for (unsigned c = 0; c < PROBE_CODES && !r->why[0]; c++) {
 		const struct probe_kind *k = &r->code[c];
 
-		json_builder_set_member_name(b, probe_code_names[c]);
-		json_builder_begin_object(b);
-		json_builder_set_member_name(b, "speed");
-		json_builder_add_string_value(b, speed(k));
-		json_builder_set_member_name(b, "slower");
-		json_builder_add_double_value(b, k->slower);
-		json_builder_set_member_name(b, "crossing_us");
-		json_builder_add_double_value(b, k->crossing_us);
-		json_builder_set_member_name(b, "refused");
-		if (k->refused)
-			json_builder_add_string_value(b, k->refused);
-		else
-			json_builder_add_null_value(b);
+		report_object(b, probe_code_names[c]);
+		report_text(b, "speed", speed(k));
+		report_real(b, "slower", k->slower);
+		report_real(b, "crossing_us", k->crossing_us);
+		report_text(b, "refused", k->refused);
 		json_builder_end_object(b);
 	}
 	json_builder_end_object(b);
-	json_builder_set_member_name(b, "instructions");
-	json_builder_begin_object(b);
-	for (unsigned n = 0; n < r->ninsns; n++) {
-		json_builder_set_member_name(b, r->insn[n].name);
-		json_builder_add_string_value(b, probe_verdict_names[r->insn[n].verdict]);
-	}
+	report_object(b, "instructions");
+	for (unsigned n = 0; n < r->ninsns; n++)
+		report_text(b, r->insn[n].name, probe_verdict_names[r->insn[n].verdict]);
 	json_builder_end_object(b);
 	json_builder_end_object(b);
 }
@@ -179,29 +158,17 @@ static void json_engine(JsonBuilder *b, const char *name, const struct probe_rep
 static void print_json(const struct probe_report r[ENGINES], const struct bare *bare)
 {
 	JsonBuilder *b = json_builder_new();
-	JsonGenerator *g = json_generator_new();
-	JsonNode *root;
-	char *text;
 
 	json_builder_begin_object(b);
 	for (size_t i = 0; i < ENGINES; i++)
 		json_engine(b, engines[i]->name, &r[i]);
 	json_residual(b);
-	json_builder_set_member_name(b, "bare_kvm_exit_us");
 	if (bare->us > 0)
-		json_builder_add_double_value(b, bare->us);
+		report_real(b, "bare_kvm_exit_us", bare->us);
 	else
-		json_builder_add_null_value(b);
+		report_null(b, "bare_kvm_exit_us");
 	json_builder_end_object(b);
-	root = json_builder_get_root(b);
-	json_generator_set_root(g, root);
-	json_generator_set_pretty(g, TRUE);
-	text = json_generator_to_data(g, NULL);
-	puts(text);
-	g_free(text);
-	json_node_unref(root);
-	g_object_unref(g);
-	g_object_unref(b);
+	report_print(b);
 }
 
 int command_probe(int argc, char **argv)

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/report.h"
 #include "cli/stats.h"
 
 enum kind { SECONDS, COUNT, UNSIGNED };
@@ -144,30 +145,17 @@ static void list_build(JsonBuilder *b, const struct stats *s, const struct list 
 {
 	const struct stats_count *c = list_counts(s, l);
 
-	json_builder_set_member_name(b, l->name);
-	json_builder_begin_object(b);
-	for (size_t i = 0; i < l->max && c[i].name; i++) {
-		json_builder_set_member_name(b, c[i].name);
-		json_builder_add_int_value(b, (gint64)c[i].count);
-	}
+	report_object(b, l->name);
+	for (size_t i = 0; i < l->max && c[i].name; i++)
+		report_int(b, c[i].name, (int64_t)c[i].count);
 	json_builder_end_object(b);
-}
-
-static void string_build(JsonBuilder *b, const char *name, const char *val)
-{
-	json_builder_set_member_name(b, name);
-	if (val)
-		json_builder_add_string_value(b, val);
-	else
-		json_builder_add_null_value(b);
 }
 
 static void rows_build(JsonBuilder *b, const struct stats *s)
 {
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		if (i == 0 || !same_group(i, i - 1)) {
-			json_builder_set_member_name(b, rows[i].group);
-			json_builder_begin_object(b);
+			report_object(b, rows[i].group);
 		}
 		json_builder_set_member_name(b, rows[i].name);
 		if (rows[i].kind == SECONDS)
@@ -185,13 +173,11 @@ JsonNode *stats_node(const struct stats *s)
 	JsonNode *root;
 
 	json_builder_begin_object(b);
-	string_build(b, "engine", s->engine);
-	string_build(b, "direct", s->direct);
+	report_text(b, "engine", s->engine);
+	report_text(b, "direct", s->direct);
 	rows_build(b, s);
-	json_builder_set_member_name(b, "crossings");
-	json_builder_begin_object(b);
-	json_builder_set_member_name(b, "total");
-	json_builder_add_int_value(b, (gint64)s->crossings);
+	report_object(b, "crossings");
+	report_int(b, "total", (int64_t)s->crossings);
 	list_build(b, s, &lists[0]);
 	list_build(b, s, &lists[1]);
 	json_builder_end_object(b);
@@ -205,15 +191,10 @@ JsonNode *stats_node(const struct stats *s)
 
 static char *stats_json(const struct stats *s, gsize *len)
 {
-	JsonGenerator *gen = json_generator_new();
 	JsonNode *root = stats_node(s);
-	char *text;
+	char *text = report_string(root, len);
 
-	json_generator_set_root(gen, root);
-	json_generator_set_pretty(gen, TRUE);
-	text = json_generator_to_data(gen, len);
 	json_node_free(root);
-	g_object_unref(gen);
 	return text;
 }
 
