@@ -167,12 +167,12 @@ static double crossing_us(struct probe *p, enum probe_code code, unsigned n)
 	return all[n / 2] - clock[n / 2];
 }
 
-/* The least of a few tries: what disturbs only adds. */
+/* The least of a few tries: what disturbs only adds. One that is hopeless may have been disturbed. */
 static double loop_least(struct probe *p, enum probe_code code, uint32_t n, struct probe_kind *k)
 {
 	double least = loop_us(p, code, n, k);
 
-	for (unsigned i = 0; i < TRIES && least < HOPELESS_US; i++) {
+	for (unsigned i = 0; i < TRIES && (!i || least < HOPELESS_US); i++) {
 		double us = loop_us(p, code, n, k);
 
 		least = us < least ? us : least;
