@@ -5,6 +5,7 @@
  * guest's handlers do. So its kernel does more for each than the guest's: it is what user
  * code has without a monitor, not what the processor takes. Prints what the guest prints.
  */
+#include <inttypes.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,7 +17,8 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
-#define UNROLL	16
+#include "guests/lib/nano.h"
+
 #define NOWHERE	8	/* nothing is ever mapped in the first page */
 
 /* Each: RBX times sixteen of the operation; RDI, RSI as the row wants them. */
@@ -62,48 +64,41 @@ static void step_over(int sig, siginfo_t *info, void *context)
 	u->uc_mcontext.gregs[REG_RIP] += 2;
 }
 
-static int64_t now(void)
+static uint64_t now(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ll + t.tv_nsec;
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static int64_t run(const struct row *r, uint64_t n)
+static uint64_t run(const struct row *r, uint64_t n)
 {
-	int64_t start = now();
+	uint64_t start = now();
 
 	r->run(n, r->rsi, 0, 0, 0, r->r9);
 	return now() - start;
 }
 
-/* The lesser of two: a host that was busy meanwhile is no reason to do less. */
-static int64_t try(const struct row *r, uint64_t n)
+static void emit(const char *s)
 {
-	int64_t a = run(r, n), b = run(r, n);
-
-	return a < b ? a : b;
+	fputs(s, stdout);
 }
 
-static void measure(const struct row *r, int64_t ms)
+static void emit_number(uint64_t v)
 {
-	int64_t t, want = ms * 1000000;
-	uint64_t n = 1, ticks;
-	double operations;
+	printf("%" PRIu64, v);
+}
 
-	while ((t = try(r, n)) < want / 8 && n < 1ull << 40)
-		n *= 2;
-	n = (uint64_t)((double)n * (double)want / (double)(t ? t : 1));
-	n = n ? n : 1;
-	operations = (double)n * UNROLL;
-	printf("%s begin\n", r->name);
+static void measure(const struct row *r, uint64_t ms)
+{
+	uint64_t n = nano_count(r, ms * 1000000), ns, ticks;
+
+	nano_begin(r->name);
 	ticks = __rdtsc();
-	t = run(r, n);
+	ns = run(r, n);
 	ticks = __rdtsc() - ticks;
-	printf("%s end: %llu operations, %lld us, %.3f ns, %.3f ticks\n", r->name,
-	       (unsigned long long)n * UNROLL, (long long)t / 1000, (double)t / operations,
-	       (double)ticks / operations);
+	nano_end(r->name, n, ns, ticks);
 }
 
 int main(int argc, char **argv)
@@ -123,7 +118,7 @@ int main(int argc, char **argv)
 	sigaction(SIGFPE, &sa, NULL);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (rows[i].run)
-			measure(&rows[i], ms);
+			measure(&rows[i], (uint64_t)ms);
 		else
 			printf("%s n/a: supervisor only\n", rows[i].name);
 	puts("nano: done");

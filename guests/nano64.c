@@ -21,8 +21,8 @@
  * Options: ms=100 (for each row, about), row=1 to row=12 (only this one).
  */
 #include "guest64.h"
+#include "nano.h"
 
-#define UNROLL	16
 #define TIMES(text) ".rept 16\n" text "\n.endr\n"
 #define PIT_HZ	1193182ull
 #define WINDOW	0x4000000000ull		/* where the page is whose entry changes */
@@ -177,48 +177,23 @@ static uint64_t run(const struct row *r, uint64_t n)
 	return rdtsc() - start;
 }
 
-/* v / 1000, with three digits behind the point. */
-static void put_thousandths(uint64_t v)
+static void emit(const char *s)
 {
-	putd(v / 1000);
-	putch('.');
-	putch((char)('0' + v / 100 % 10));
-	putch((char)('0' + v / 10 % 10));
-	putch((char)('0' + v % 10));
+	puts(s);
 }
 
-/* The lesser of two: a host that was busy meanwhile is no reason to do less. */
-static uint64_t try(const struct row *r, uint64_t n)
+static void emit_number(uint64_t v)
 {
-	uint64_t a = run(r, n), b = run(r, n);
-
-	return a < b ? a : b;
+	putd(v);
 }
 
 static void measure(const struct row *r, uint64_t ms)
 {
-	uint64_t n = 1, t, want = tsc_khz * ms, ops;
+	uint64_t n = nano_count(r, tsc_khz * ms), t;
 
-	for (;;) {
-		t = try(r, n);
-		if (t >= want / 8 || n > 1ull << 32)
-			break;
-		n *= 2;
-	}
-	n = n * want / (t ? t : 1);
-	n = n ? n : 1;
-	puts(r->name);
-	puts(" begin\n");
+	nano_begin(r->name);
 	t = run(r, n);
-	ops = n * UNROLL;
-	puts(r->name);
-	say(" end: ", ops);
-	say(" operations, ", t * 1000 / tsc_khz);
-	puts(" us, ");
-	put_thousandths(t * 1000000 / ops * 1000 / tsc_khz);
-	puts(" ns, ");
-	put_thousandths(t * 1000 / ops);
-	puts(" ticks\n");
+	nano_end(r->name, n, t * 1000000 / tsc_khz, t);
 	if (r->code == u_remap && user_sum != n * UNROLL / 2 * 3) {
 		say("remap3: ring 3 read a sum of ", user_sum);
 		puts("\n");
