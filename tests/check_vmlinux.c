@@ -8,23 +8,17 @@
 #include <elf.h>
 #include <stdlib.h>
 
-#include "tests/pack.h"
 #include "cli/linux.h"
+#include "tests/kernel_image.h"
 #include "tests/suite.h"
 
 #define RAM	(64ull << 20)
-#define LINK32	0xc0000000ull
-#define LINK64	0xffffffff80000000ull
-enum { AT = 0x400000, TEXT = 0x1000, TEXT_SIZE = 0x200, BSS = 0x1000, SECTIONS = TEXT + TEXT_SIZE,
-       TABLE = SECTIONS + 64, SETUP = 1024, PAYLOAD = 0x100 };
-/* What is to be relocated, in the text: a pattern there tells. */
-enum { ADD32_AT = 0x40, SUB32_AT = 0x48, ADD64_AT = 0x50, KEPT_AT = 0x60 };
 
 static struct config cfg;
 static struct machine m;
 static struct cpu cpu;
 static struct boot boot;
-static uint8_t elf[TABLE + 64], image[32 << 10];
+static uint8_t elf[KERNEL_ELF_SIZE], image[32 << 10];
 static size_t elf_size, npayload;
 static char name[] = "test", why[WHY_SIZE];
 static bool is64;
@@ -39,81 +33,15 @@ static uint64_t link_base(void)
 	return is64 ? LINK64 : LINK32;
 }
 
-static void make_headers(void)
-{
-	const uint8_t ident[EI_NIDENT] = { 0x7f, 'E', 'L', 'F', is64 ? ELFCLASS64 : ELFCLASS32,
-					   ELFDATA2LSB, EV_CURRENT };
-
-	if (is64) {
-		Elf64_Ehdr eh = { .e_type = ET_EXEC, .e_machine = EM_X86_64, .e_entry = AT + 8,
-				  .e_phoff = sizeof(eh), .e_shoff = SECTIONS, .e_shnum = 1,
-				  .e_shentsize = 64, .e_phnum = 1, .e_phentsize = sizeof(Elf64_Phdr) };
-		Elf64_Phdr ph = { .p_type = PT_LOAD, .p_offset = TEXT, .p_vaddr = LINK64 + AT,
-				  .p_paddr = AT, .p_filesz = TEXT_SIZE, .p_memsz = BSS };
-
-		memcpy(eh.e_ident, ident, EI_NIDENT);
-		memcpy(elf, &eh, sizeof(eh));
-		memcpy(elf + sizeof(eh), &ph, sizeof(ph));
-	} else {
-		Elf32_Ehdr eh = { .e_type = ET_EXEC, .e_machine = EM_386, .e_entry = AT + 8,
-				  .e_phoff = sizeof(eh), .e_shoff = SECTIONS, .e_shnum = 1,
-				  .e_shentsize = 64, .e_phnum = 1, .e_phentsize = sizeof(Elf32_Phdr) };
-		Elf32_Phdr ph = { .p_type = PT_LOAD, .p_offset = TEXT, .p_vaddr = LINK32 + AT,
-				  .p_paddr = AT, .p_filesz = TEXT_SIZE, .p_memsz = BSS };
-
-		memcpy(eh.e_ident, ident, EI_NIDENT);
-		memcpy(elf, &eh, sizeof(eh));
-		memcpy(elf + sizeof(eh), &ph, sizeof(ph));
-	}
-}
-
-/* lists: 0 no relocations, else how many lists, see cli/vmlinux.c. */
 static void make_elf(bool wide, unsigned lists)
 {
-	size_t at = TABLE;
-
 	is64 = wide;
-	memset(elf, 0, sizeof(elf));
-	make_headers();
-	for (unsigned i = 0; i < TEXT_SIZE; i += 8)
-		put(elf, TEXT + i, link_base() + AT + i, 8);
-	if (lists > 1) {
-		at += pack_put(elf + at, 0, 4, false);
-		at += pack_put(elf + at, LINK64 + AT + ADD64_AT, 4, false);
-	}
-	if (lists > 2) {
-		at += pack_put(elf + at, 0, 4, false);
-		at += pack_put(elf + at, LINK64 + AT + SUB32_AT, 4, false);
-	}
-	if (lists) {
-		at += pack_put(elf + at, 0, 4, false);
-		at += pack_put(elf + at, link_base() + AT + ADD32_AT, 4, false);
-	}
-	elf_size = at;
+	elf_size = kernel_elf(elf, wide, lists);
 }
 
-/* The bzImage around it. kaslr: its decompressor knows the word. */
 static void make_image(const struct packer *p, bool kaslr)
 {
-	memset(image, 0, sizeof(image));
-	put(image, SETUP_SECTS, 1, 1);
-	put(image, BOOT_FLAG, 0xaa55, 2);
-	put(image, JUMP, 0x66, 1);
-	memcpy(image + MAGIC, "HdrS", 4);
-	put(image, VERSION, 0x20f, 2);
-	put(image, LOADFLAGS, LOADED_HIGH, 1);
-	put(image, XLOADFLAGS, is64 ? XLF_KERNEL_64 : 0, 2);
-	put(image, INITRD_ADDR_MAX, 0x7fffffff, 4);
-	put(image, CMDLINE_SIZE, 255, 4);
-	put(image, RELOCATABLE_KERNEL, 1, 1);
-	put(image, KERNEL_ALIGNMENT, 2 << 20, 4);
-	put(image, PREF_ADDRESS, AT, 8);
-	put(image, INIT_SIZE, 1 << 20, 4);
-	npayload = pack(p, elf, elf_size, image + SETUP + PAYLOAD, sizeof(image) / 2);
-	put(image, PAYLOAD_OFFSET, PAYLOAD, 4);
-	put(image, PAYLOAD_LENGTH, npayload, 4);
-	if (kaslr)
-		memcpy(image + SETUP + 16, "nokaslr", 8);
+	npayload = kernel_image(image, sizeof(image), p, elf, elf_size, is64, kaslr);
 	boot = (struct boot){ .kernel = { name, image, SETUP + PAYLOAD + npayload }, .append = "" };
 }
 
