@@ -40,8 +40,8 @@ static const char examples[] =
 	"    hemi run --restore machine.hemi\n\n"
 	"EXIT STATUS\n"
 	"  0 powered off or halted for good, 1 host failure, 2 usage, 3 triple fault,\n"
-	"  4 lockstep found a difference, "
-	"  124 timeout, (value << 1) | 1 debug exit, 130/143 interrupted or terminated.\n";
+	"  4 lockstep found a difference, 124 timeout, (value << 1) | 1 debug exit,\n"
+	"  130/143 interrupted or terminated.\n";
 
 /* --- Words ---------------------------------------------------------------------- */
 
@@ -402,7 +402,7 @@ static GOptionContext *options_context(struct options *o)
 		{ "apic", 0, 0, G_OPTION_ARG_STRING, &t->apic,
 		  "local APIC and I/O APIC (default: as the CPU has it; no with --kernel)", "YES|NO" },
 		{ "serial", 0, 0, G_OPTION_ARG_FILENAME, &t->serial,
-		  "first serial port: stdio (default), file:NAME, pty or none", "WHERE" },
+		  "first serial port: stdio (default), file:NAME, append:NAME, pty or none", "WHERE" },
 		{ "stats", 0, G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK,
 		  (gpointer)take_stats,
 		  "at the end: a table on standard error, or JSON in FILE", "FILE" },
