@@ -98,8 +98,6 @@ static bool is_interrupt(struct space *s, gva_t at)
 	return b == 0xcc || b == 0xcd || b == 0xf1;
 }
 
-/* Some virtual hosts now and then lose what DR6 says: then a step or a breakpoint looks
- * like INT1. */
 static bool is_guarded(const struct space *s, gva_t at)
 {
 	for (unsigned i = 0; i < s->nguard; i++)
@@ -128,6 +126,8 @@ static void trap_stop(struct space *s, struct cpu *c, const siginfo_t *si,
 	gva_t start = cpu_code64(c) ? c->rip : (uint32_t)(c->seg[SEG_CS].base + c->rip);
 	int code = si->si_code;
 
+	/* Some virtual hosts now and then lose what DR6 says: then a step or a breakpoint looks
+	 * like INT1. */
 	if (code != TRAP_TRACE && code != TRAP_HWBKPT) {
 		if (s->stepping && !is_interrupt(s, start))
 			code = TRAP_TRACE;
