@@ -78,6 +78,7 @@ struct call {
 
 /* --- Life ------------------------------------------------------------------------------ */
 
+/* 0 or -ENOMEM. ATT_CONTROL of that machine is its from then on. */
 int control_create(struct control **out, struct machine *m, struct vmm *vmm);
 /* After the machine has stopped and all callers have gone. NULL is allowed. */
 void control_destroy(struct control *k);
@@ -94,6 +95,7 @@ struct machine *control_machine(struct control *k);
 
 /* --- Calls ----------------------------------------------------------------------------- */
 
+/* A call without arguments, still of nobody; who submitted it frees it after done(). */
 struct call *call_new(struct control *k, const struct verb *verb);
 void call_free(struct call *c);
 /* Runs it, now or later, on this thread or another; then done(). */
@@ -122,6 +124,7 @@ const char *keys_name(unsigned i);		/* NULL: there are no more */
 
 /* --- For the commands: cli/control_*.c ------------------------------------------------- */
 
+/* On the vCPU thread, while it runs. call_printf() adds to the text for people. */
 struct machine *call_machine(struct call *c);
 struct vmm *call_vmm(struct call *c);
 void call_printf(struct call *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

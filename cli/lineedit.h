@@ -23,6 +23,7 @@ struct lineedit_ops {
 
 struct lineedit;
 
+/* prompt and ops stay the caller's; arg is for ops. */
 struct lineedit *lineedit_new(const char *prompt, const struct lineedit_ops *ops, void *arg);
 void lineedit_free(struct lineedit *e);
 /* The prompt and what was typed so far, on a line of their own. */

@@ -20,6 +20,7 @@ struct model_options {
 	unsigned with;
 };
 
+/* The forms; each returns the exit status. */
 int model_run(const struct model_options *o);
 int model_theorems(const struct model_options *o);
 int model_check(const struct model_options *o);

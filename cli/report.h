@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* A member of that name. */
 void report_int(JsonBuilder *b, const char *name, int64_t value);
 void report_real(JsonBuilder *b, const char *name, double value);
 void report_bool(JsonBuilder *b, const char *name, bool value);

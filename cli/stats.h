@@ -8,6 +8,7 @@
 
 #include "vmexit/stats.h"
 
+/* A table for people. */
 void stats_print(const struct stats *s, FILE *f);
 /* The same as stats_write() writes. */
 JsonNode *stats_node(const struct stats *s);

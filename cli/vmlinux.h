@@ -14,6 +14,7 @@ struct vmlinux {
 	size_t table;		/* relocations: byte offset, 0: none */
 };
 
+/* Does it begin as an ELF file does? */
 bool vmlinux_detect(const struct blob *file);
 /* Checks headers and bounds. 0, or -ENOEXEC with one line in why. */
 int vmlinux_parse(struct vmlinux *v, const struct blob *file, char why[static WHY_SIZE]);

@@ -38,7 +38,10 @@ void criterion_explain(const struct criterion_case *of, const struct witness *ho
 	struct { struct world w; struct state a, b; struct outcome ra, rb; } *r = calloc(1, sizeof(*r));
 	char text[96] = "?";
 
-	if (!r || world_open(&r->w, of)) {
+	if (!r)
+		return;
+	if (world_open(&r->w, of)) {
+		world_close(&r->w);
 		free(r);
 		return;
 	}

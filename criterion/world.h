@@ -58,6 +58,7 @@ struct world {
 	struct outcome *result;
 };
 
+/* 0 or -errno; world_close() also of one that could not be opened. */
 int world_open(struct world *w, const struct criterion_case *of);
 void world_close(struct world *w);
 /* Mode bits for decode(). */

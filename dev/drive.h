@@ -25,8 +25,10 @@ struct drive {
 	struct drive *next;
 };
 
+/* While devices are made and destroyed; *d stays the device's. */
 void drive_add(struct machine *m, struct drive *d);
 void drive_remove(struct machine *m, struct drive *d);
+/* By name or alias; NULL: there is none. */
 struct drive *drive_find(struct machine *m, const char *name);
 /* Takes the medium out, if there is one. -EBUSY: the guest has locked it, was told, and the user
  * does not insist. */

@@ -37,6 +37,7 @@ struct input_event {
 };
 
 struct input;
+/* For machine->input. ready(): see input_deliver(). 0 or -ENOMEM. */
 int input_create(struct machine *m, void (*ready)(void *arg), void *arg);
 void input_destroy(struct machine *m);
 /* Any thread. False if there is no room, for the moment. */

@@ -20,6 +20,7 @@
 
 struct net;
 
+/* For machine->net. 0 or -errno: memory, or the descriptor that net_host_fd() gives. */
 int net_create(struct net **out, struct machine *m);
 void net_destroy(struct net *n);	/* when neither thread uses it; NULL is allowed */
 
@@ -29,7 +30,7 @@ void net_destroy(struct net *n);	/* when neither thread uses it; NULL is allowed
 void net_attach(struct net *n, void (*ready)(void *arg), void *arg);
 void net_deliver(struct machine *m);	/* ATT_INPUT: calls ready() */
 /* Room for a frame, to be filled and put; NULL: none for now. */
-uint8_t *net_room(struct net *n, size_t len);
+uint8_t *net_room(struct net *n, size_t len);	/* len: bytes, 1 to NET_FRAME_MAX */
 void net_put(struct net *n, size_t len);
 void net_flush(struct net *n);		/* after some net_put(): the host's end looks */
 /* The frame that came first, or NULL; it stays until net_next(). */
@@ -38,6 +39,7 @@ void net_next(struct net *n);
 
 /* --- The host's end: its thread ------------------------------------------------------ */
 
+/* As net_room() to net_next(), in the other direction; net_host_flush() has the vCPU look. */
 uint8_t *net_host_room(struct net *n, size_t len);
 void net_host_put(struct net *n, size_t len);
 void net_host_flush(struct net *n);

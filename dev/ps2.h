@@ -27,9 +27,12 @@ struct ps2_mouse {
 	int16_t dx, dy, dz;		/* not yet reported */
 };
 
+/* The byte that was sent first, also into *last (for RESEND); false: there is none. */
 bool ps2_take(struct ps2_queue *q, uint8_t *last, uint8_t *byte);
+/* Dropped if the queue is full. */
 void ps2_send(struct ps2_queue *q, uint8_t byte);
 
+/* As after power-on, its queue empty. A byte from the host: a command, or what a command waits for. */
 void ps2_keyboard_reset(struct ps2_keyboard *k);
 void ps2_keyboard_write(struct ps2_keyboard *k, uint8_t val);
 /* A key (dev/input.h). False if there is no room for its codes now. */
@@ -37,6 +40,8 @@ bool ps2_keyboard_key(struct ps2_keyboard *k, unsigned key, bool down);
 /* What the controller makes of a byte of set 2. */
 extern const uint8_t ps2_set1[128];
 
+/* The same for the mouse. A movement is in counts (right, down, wheel towards the user); it is summed
+ * up until it is reported. */
 void ps2_mouse_reset(struct ps2_mouse *m);
 void ps2_mouse_write(struct ps2_mouse *m, uint8_t val);
 void ps2_mouse_move(struct ps2_mouse *m, int dx, int dy, int dz, uint8_t buttons);

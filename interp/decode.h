@@ -37,6 +37,7 @@ struct insn {
 };
 
 struct decoder;
+/* NULL: no memory. */
 struct decoder *decoder_create(void);
 void decoder_destroy(struct decoder *d);
 

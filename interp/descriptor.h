@@ -61,6 +61,7 @@ static inline bool cpu_protected(const struct cpu *c)
 
 /* --- segment.c ---------------------------------------------------------- */
 
+/* Raises vec with the error code of a selector: its index and TI, and ext (SDM 3A 6.13). */
 _Noreturn void sel_fault(struct interp *v, int vec, uint16_t sel, unsigned ext);
 
 /* Reads the descriptor of a selector that is not null; false if it is outside its table. */
@@ -74,6 +75,8 @@ void desc_touch(struct interp *v, struct desc *d);
 /* Rewrites the type field (the busy bit of a TSS) in the table. */
 void desc_set_type(struct interp *v, struct desc *d, unsigned type);
 
+/* The hidden part from a descriptor; or as a null selector, real mode (base alone), or
+ * virtual-8086 mode (SDM 3A 20.1) leaves it. Nothing is checked, nothing raised. */
 void seg_set(struct segment *s, uint16_t sel, const struct desc *d);
 void seg_set_null(struct segment *s, uint16_t sel);
 void seg_set_real(struct segment *s, uint16_t sel);
@@ -104,6 +107,7 @@ struct stack {
 	bool flat64;		/* 64-bit: no limits, base 0 */
 };
 
+/* SS:RSP for pushes of size bytes; code: the error code of a #SS. */
 void stack_current(struct interp *v, unsigned size, uint32_t code, struct stack *st);
 /* The stack that the TSS holds for level dpl (16- or 32-bit TSS), all checks of SDM 3A
  * 6.12.1 and CALL done; *d is its descriptor, to be touched. */

@@ -7,6 +7,7 @@
 
 struct traces;
 
+/* threads: where rows of calls are made, or NULL. 0 or -ENOMEM. */
 int traces_create(struct traces **out, struct machine *m, struct threads *threads);
 void traces_destroy(struct traces *t);
 /* Drops everything. Only while no trace is running. */

@@ -11,6 +11,7 @@
 
 struct bus;
 
+/* 0 or -ENOMEM. */
 int bus_create(struct bus **out);
 void bus_destroy(struct bus *b);
 /* [first, first+count) belong to dev from now on; width is the widest access
@@ -25,6 +26,8 @@ void bus_claim_moving(struct bus *b, uint16_t first, unsigned count, unsigned wi
 		      const struct device_ops *ops, void *dev);
 /* Whose a port is, or NULL. */
 const struct device_ops *bus_owner(const struct bus *b, uint16_t port);
+/* An access of size 1, 2 or 4 bytes, as the vCPU makes it; what wraps beyond port FFFFh begins
+ * again at 0. */
 uint32_t bus_in(struct bus *b, uint16_t port, unsigned size);
 void bus_out(struct bus *b, uint16_t port, uint32_t val, unsigned size);
 /* The next values of a port that moves data, at most count of them: how many there are at

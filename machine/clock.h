@@ -33,6 +33,7 @@ struct clock {
 	unsigned ntimers;
 };
 
+/* At guest time 0, without timers. clock_now(): guest ns; it never goes back. */
 void clock_init(struct clock *c, bool by_instructions);
 int64_t clock_now(struct clock *c);
 void clock_set_now(struct clock *c, int64_t now);	/* after a restore */

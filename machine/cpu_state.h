@@ -6,6 +6,7 @@
 #include "machine/cpu.h"
 #include "machine/snapshot.h"
 
+/* Appends it. */
 void cpu_save(const struct cpu *c, struct state *s);
 /* -EINVAL: no valid state, *c unchanged. The caller flushes what was derived. */
 int cpu_restore(struct cpu *c, struct state *s);

@@ -36,6 +36,7 @@ struct local_apic {
 	void *self;
 };
 
+/* The device that owns ISA line 0 to 15 drives it; repeating a level is harmless. */
 void irq_set(struct machine *m, unsigned line, bool level);
 void irq_set_pci(struct machine *m, unsigned line, bool level);	/* the ISA bridge alone */
 /* The INTR output of the 8259s. */

@@ -19,11 +19,13 @@ struct journal {
 	bool final;	/* a device was touched, or there were too many pages: no way back */
 };
 
+/* Stores to m are noted from now on, into an empty journal. */
 void journal_begin(struct memory *m, struct journal *j);
 /* The page of gpa, which is RAM, is about to be written. */
 void journal_note(struct journal *j, const struct memory *m, gpa_t gpa);
 /* Keeps what the pages hold now as `after`; stores are noted no longer. */
 void journal_end(struct memory *m, struct journal *j);
+/* Puts back what was before, or after; nothing is noted. */
 void journal_undo(struct memory *m, const struct journal *j);
 void journal_redo(struct memory *m, const struct journal *j);
 /* The first byte that is not as `after` says: false, or its address and what it is now. */

@@ -127,9 +127,11 @@ static inline void irq_tpr_written(struct machine *m)
 /* Any thread: ask for attention and get the vCPU out of its engine. */
 void machine_request(struct machine *m, unsigned bits);
 
+/* RAM and buses of an empty machine; cfg stays the caller's and must outlive it. 0 or -errno. The
+ * processor comes from interp_create(). */
 int machine_create(struct machine *m, const struct config *cfg);
 void machine_destroy(struct machine *m);
-/* Creates every device of the table dev/table.c. */
+/* Creates every device of the table dev/table.c. 0, or -errno and none of them is there. */
 int machine_add_devices(struct machine *m, const struct device_ops *const *table);
 void machine_reset(struct machine *m);	/* CPU, devices, page flags stay */
 void machine_reset_cpu(struct machine *m);	/* m->cpu alone */

@@ -45,6 +45,7 @@ struct walk {
 	uint64_t value[4];	/* what it held */
 };
 
+/* As CR0.PG, CR4.PAE and EFER.LMA say (SDM 3A 4.1.1). */
 enum paging_mode paging_mode(const struct cpu *c);
 
 /* Walks without changing anything. 0: present, *w complete. Otherwise the

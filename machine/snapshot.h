@@ -15,6 +15,7 @@ struct state {
 	bool bad;
 };
 
+/* Empty, for writing; state_free() gives the bytes back. Writing without memory sets bad. */
 void state_init(struct state *s);
 void state_free(struct state *s);
 /* Writing. */

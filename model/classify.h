@@ -39,6 +39,7 @@ struct classify {
 	uint64_t tried;	/* states */
 };
 
+/* Sensitive at all (section 3); in user mode (section 6). with: the classes of added instructions. */
 bool classify_sensitive(const struct classify *c);
 bool classify_user_sensitive(const struct classify *c);
 void classify_insn(struct classify *c, const struct pg_insn *insn, unsigned with);

@@ -81,6 +81,7 @@ struct pg {
 	const struct pg_control *control;
 };
 
+/* The cell that holds a PSW and the cause of a trap, and what such a cell says. */
 uint64_t pg_psw_word(struct pg_psw psw, enum pg_trap cause);
 struct pg_psw pg_psw_load(uint64_t word);
 enum pg_trap pg_psw_cause(uint64_t word);
@@ -88,6 +89,7 @@ bool pg_psw_equal(struct pg_psw a, struct pg_psw b);
 /* The PSW of a machine of q cells that is switched on. */
 struct pg_psw pg_psw_start(unsigned q);
 
+/* The cell of an instruction. */
 uint64_t pg_word(uint8_t op, uint16_t a, uint16_t b, uint16_t c);
 /* Operand n, 0 to 2, of an instruction. */
 uint16_t pg_field(uint64_t word, unsigned n);

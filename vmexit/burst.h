@@ -34,6 +34,7 @@ struct bursts {
 	int64_t lost_ns;	/* by those that crossed in vain */
 };
 
+/* Nothing learnt, the price a guess until bursts_price(). */
 void bursts_init(struct bursts *b, enum gate_policy policy);
 /* A crossing costs crossing_ns, an interpreted instruction insn_ns. */
 void bursts_price(struct bursts *b, double crossing_ns, double insn_ns);
