@@ -394,4 +394,27 @@ static inline enum shadow_answer user_access(gva_t gva, unsigned how)
 	return user_does(&a, 1, how == ACC_EXEC ? gva : (rip ^= 0x20));
 }
 
+/* --- What the guest stores: entries of its tables, and code -------------------------- */
+
+#define PT(i)		(0x10000ull + (gpa_t)(i) * PAGE_SIZE)
+#define DATA(i)		(0x40000ull + (gpa_t)(i) * PAGE_SIZE)
+#define USER		(PTE_P | PTE_U | PTE_A)
+#define RW		(USER | PTE_W | PTE_D)
+
+static inline void put(gpa_t table, unsigned i, uint64_t value)
+{
+	unsigned size = paging_mode(&cpu) == PAGING_32 ? 4 : 8;
+
+	cpu.cpl = 0;
+	phys_write(&machine.mem, table + i * size, value, size);
+	cpu.cpl = 3;
+}
+
+static inline void plant(gpa_t gpa, const char *bytes, unsigned n)
+{
+	cpu.cpl = 0;
+	ck_assert(phys_write_bulk(&machine.mem, gpa, bytes, n));
+	cpu.cpl = 3;
+}
+
 #endif
