@@ -126,7 +126,7 @@ static uint16_t port(void)
 		(uint16_t)(places[i].first + below(places[i].count));
 }
 
-static void access_port(uint16_t at)
+void deeds_access(uint16_t at)
 {
 	unsigned size = 1u << below(3);
 
@@ -140,7 +140,7 @@ static void access_port(uint16_t at)
 
 static void any_port(void)
 {
-	access_port(port());
+	deeds_access(port());
 }
 
 /* A byte register many times over, as a string instruction does. */
@@ -149,7 +149,7 @@ static void same_port(void)
 	uint16_t at = port();
 
 	for (unsigned i = below(600); i; i--)
-		access_port(at);
+		deeds_access(at);
 }
 
 static void any_memory(void)
@@ -176,7 +176,7 @@ static void configuration(void)
 	uint32_t reg = below(2) ? regs[below(ARRAY_LEN(regs))] : below(256) & 0xfc;
 
 	bus_out(m.bus, 0xcf8, 0x80000000u | f | reg, 4);
-	access_port((uint16_t)(0xcfc + below(4)));
+	deeds_access((uint16_t)(0xcfc + below(4)));
 	if (!below(3)) {		/* and mostly back in order */
 		deeds_place();
 		bus_out(m.bus, 0xcf8, 0x80000904, 4);
@@ -188,105 +188,6 @@ static void configuration(void)
 		bus_out(m.bus, 0xcf8, 0x80000b40, 4);
 		bus_out(m.bus, 0xcfc, 0x600, 4);
 	}
-}
-
-static uint16_t cable(void)
-{
-	return below(2) ? 0x1f0 : 0x170;
-}
-
-static void ata(void)
-{
-	static const uint8_t commands[] = { 0x20, 0x24, 0x25, 0x27, 0x29, 0x30, 0x34, 0x35, 0x39, 0x40,
-		0x90, 0x91, 0xa0, 0xa1, 0xc4, 0xc5, 0xc6, 0xc8, 0xca, 0xe7, 0xec, 0xef, 0xf8, 0x08 };
-	uint16_t at = cable();
-
-	bus_out(m.bus, at + 6, (below(2) ? 0xe0 : 0xa0) | (below(8) ? 0 : 0x10), 1);
-	for (unsigned i = 0; i < 2; i++) {
-		bus_out(m.bus, at + 1, below(4), 1);
-		bus_out(m.bus, at + 2, below(4) ? below(20) : value(), 1);
-		bus_out(m.bus, at + 3, value(), 1);
-		bus_out(m.bus, at + 4, below(4) ? below(9) : value(), 1);
-		bus_out(m.bus, at + 5, below(4) ? 0 : value(), 1);
-	}
-	bus_out(m.bus, at + 7, commands[below(ARRAY_LEN(commands))], 1);
-}
-
-static void drive_port(void)
-{
-	static const struct { uint16_t first, count; } places[] = {
-		{ 0x1f0, 8 }, { 0x170, 8 }, { 0x376, 1 }, { 0x3f6, 1 }, { 0x3f0, 6 },
-		{ 0xc000, 16 },
-	};
-	unsigned i = below(ARRAY_LEN(places));
-
-	access_port((uint16_t)(places[i].first + below(places[i].count)));
-}
-
-static void packet(void)
-{
-	static const uint8_t opcodes[] = { 0x00, 0x03, 0x12, 0x1a, 0x1b, 0x1e, 0x25, 0x28, 0x42, 0x43,
-		0x46, 0x4a, 0x51, 0x5a, 0xa8, 0xbd, 0xbe };
-
-	bus_out(m.bus, 0x176, 0xa0, 1);
-	bus_out(m.bus, 0x171, below(2), 1);
-	bus_out(m.bus, 0x174, value(), 1);
-	bus_out(m.bus, 0x175, value(), 1);
-	bus_out(m.bus, 0x177, 0xa0, 1);
-	bus_out(m.bus, 0x170, opcodes[below(ARRAY_LEN(opcodes))] | below(4) << 8, 2);
-	for (unsigned i = 0; i < 5; i++)
-		bus_out(m.bus, 0x170, below(3) ? below(4) << 8 * below(2) : value(), 2);
-}
-
-static void data(void)
-{
-	uint16_t at = cable();
-	unsigned size = 1u << below(3), n = below(1200);
-	bool write = below(2);
-
-	for (unsigned i = 0; i < n; i++) {
-		if (write)
-			bus_out(m.bus, at, (uint32_t)i, size);
-		else
-			bus_in(m.bus, at, size);
-	}
-}
-
-static void bus_master(void)
-{
-	uint16_t at = (uint16_t)(0xc000 + 8 * below(2));
-	uint64_t table = below(8) ? below(256) * 64 : address();
-
-	for (unsigned i = 0, n = 1 + below(6); i < n; i++) {
-		uint32_t entry[2] = { (uint32_t)address(), value() };
-
-		entry[1] |= i == n - 1 ? 1u << 31 : 0;
-		phys_write_bulk(&m.mem, table + 8 * i, entry, 8);
-	}
-	bus_out(m.bus, at, 0, 1);
-	bus_out(m.bus, at + 4, (uint32_t)table, 4);
-	bus_out(m.bus, at, below(4) ? 9 : 1, 1);
-}
-
-/* A command with mostly sensible bytes, DMA set up or not, and its result. */
-static void floppy_command(void)
-{
-	static const uint8_t names[] = { 0x03, 0x04, 0x07, 0x08, 0x0f, 0x4a, 0x46, 0xe6, 0xc5, 0x45,
-		0x4d, 0x0e, 0x10, 0x12, 0x13, 0x14, 0x94 };
-
-	bus_out(m.bus, 0x3f2, below(8) ? 0x1c : value(), 1);
-	bus_out(m.bus, 0x3f7, below(8) ? 0 : value(), 1);
-	bus_out(m.bus, 0x0b, (below(2) ? 0x46 : 0x4a) | (below(4) ? 0 : below(4) << 4), 1);
-	for (unsigned i = 0; i < 4; i++)
-		bus_out(m.bus, (uint16_t)(4 + (i & 1)), value(), 1);
-	bus_out(m.bus, 0x81, value(), 1);
-	bus_out(m.bus, 0x0a, below(8) ? 2 : value(), 1);
-	bus_out(m.bus, 0x3f5, names[below(ARRAY_LEN(names))], 1);
-	for (unsigned i = 0; i < 8; i++)
-		bus_out(m.bus, 0x3f5, i == 0 ? below(8) : i == 4 ? 2 :
-			below(4) ? below(3) : value(), 1);
-	for (unsigned i = 0; i < 7; i++)
-		bus_in(m.bus, 0x3f5, 1);
 }
 
 static void firmware_dma(void)
@@ -404,9 +305,9 @@ static const struct deed {
 } deeds[] = {
 	{ "port", { 30, 0 }, any_port }, { "same port", { 2, 0 }, same_port },
 	{ "memory", { 20, 0 }, any_memory }, { "configuration", { 8, 1 }, configuration },
-	{ "ata", { 12, 12 }, ata }, { "packet", { 8, 8 }, packet }, { "data", { 8, 8 }, data },
-	{ "bus master", { 10, 10 }, bus_master }, { "fw_cfg", { 4, 0 }, firmware_dma },
-	{ "floppy", { 6, 8 }, floppy_command }, { "drive's port", { 0, 8 }, drive_port },
+	{ "ata", { 12, 12 }, deed_ata }, { "packet", { 8, 8 }, deed_packet }, { "data", { 8, 8 }, deed_data },
+	{ "bus master", { 10, 10 }, deed_bus_master }, { "fw_cfg", { 4, 0 }, firmware_dma },
+	{ "floppy", { 6, 8 }, deed_floppy }, { "drive's port", { 0, 8 }, deed_drive_port },
 	{ "user", { 1, 1 }, user },
 	{ "frames", { 3, 0 }, deed_frames }, { "ne2000", { 6, 0 }, deed_ne2000 },
 	{ "virtio", { 3, 1 }, deed_virtio }, { "queue", { 12, 6 }, deed_queue },

@@ -21,13 +21,32 @@ unsigned deeds_below(unsigned n);	/* the next decision, 0 to n - 1 */
 uint32_t deeds_value(void);	/* small numbers, single bits, ends, anything */
 uint64_t deeds_address(void);	/* RAM, its end, what lies behind, anything */
 
+
 /* A machine with disks, a CD, a floppy and a network interface. */
 bool deeds_open(void);
 struct machine *deeds_machine(void);
+static inline void deeds_out(unsigned port, uint32_t val, unsigned size)
+{
+	bus_out(deeds_machine()->bus, (uint16_t)port, val, size);
+}
+static inline uint32_t deeds_in(unsigned port, unsigned size)
+{
+	return bus_in(deeds_machine()->bus, (uint16_t)port, size);
+}
+/* Reads or writes that port in some width. */
+void deeds_access(uint16_t at);
 void deeds_do(enum deeds_kind kind);
 const char *deeds_name(void);		/* of the last one */
 /* NULL, or what is not as it should be; thorough: every byte of the ROM and of the images. */
 const char *deeds_close(bool thorough);
+
+/* deeds_drives.c */
+void deed_ata(void);
+void deed_drive_port(void);
+void deed_packet(void);
+void deed_data(void);
+void deed_bus_master(void);
+void deed_floppy(void);
 
 /* deeds_net.c: what is in slots 3 and 4 put where its deeds look for it, and they. */
 #define NIC_PORTS	0xc100

@@ -11,8 +11,8 @@
 
 static void pci_write(unsigned slot, unsigned off, uint32_t val, unsigned size)
 {
-	bus_out(deeds_machine()->bus, 0xcf8, 0x80000000u | slot << 11 | off, 4);
-	bus_out(deeds_machine()->bus, 0xcfc, val, size);
+	deeds_out(0xcf8, 0x80000000u | slot << 11 | off, 4);
+	deeds_out(0xcfc, val, size);
 }
 
 /* The network interface in slot 3 and the virtio disk in slot 4 where the deeds look for them. */
@@ -55,29 +55,29 @@ void deed_ne2000(void)
 {
 	static const uint8_t starts[] = { 0x21, 0x22, 0x22, 0x22, 0x26, 0x0a, 0x12, 0x62, 0xa2, 0xe2 };
 
-	bus_out(deeds_machine()->bus, NIC_PORTS, 0x21, 1);
-	bus_out(deeds_machine()->bus, NIC_PORTS + 1, below(4) ? 0x46 : value(), 1);
-	bus_out(deeds_machine()->bus, NIC_PORTS + 2, below(4) ? 0x80 : value(), 1);
-	bus_out(deeds_machine()->bus, NIC_PORTS + 3, below(4) ? 0x46 + below(0x3a) : value(), 1);
-	bus_out(deeds_machine()->bus, NIC_PORTS + 4, below(4) ? 0x40 + below(6) : value(), 1);
-	bus_out(deeds_machine()->bus, NIC_PORTS + 5, value(), 1);
-	bus_out(deeds_machine()->bus, NIC_PORTS + 6, below(4) ? below(6) : value(), 1);
-	bus_out(deeds_machine()->bus, NIC_PORTS + 8, value(), 1);
-	bus_out(deeds_machine()->bus, NIC_PORTS + 9, below(4) ? 0x40 + below(0x40) : value(), 1);
-	bus_out(deeds_machine()->bus, NIC_PORTS + 10, value(), 2);
-	bus_out(deeds_machine()->bus, NIC_PORTS + 12, below(2) ? 0x1e : value(), 1);
-	bus_out(deeds_machine()->bus, NIC_PORTS + 13, below(4) ? 0 : value(), 1);
-	bus_out(deeds_machine()->bus, NIC_PORTS + 14, value(), 1);
-	bus_out(deeds_machine()->bus, NIC_PORTS + 15, value(), 1);
-	bus_out(deeds_machine()->bus, NIC_PORTS, 0x62, 1);
-	bus_out(deeds_machine()->bus, NIC_PORTS + 7, below(4) ? 0x46 + below(0x3a) : value(), 1);
+	deeds_out(NIC_PORTS, 0x21, 1);
+	deeds_out(NIC_PORTS + 1, below(4) ? 0x46 : value(), 1);
+	deeds_out(NIC_PORTS + 2, below(4) ? 0x80 : value(), 1);
+	deeds_out(NIC_PORTS + 3, below(4) ? 0x46 + below(0x3a) : value(), 1);
+	deeds_out(NIC_PORTS + 4, below(4) ? 0x40 + below(6) : value(), 1);
+	deeds_out(NIC_PORTS + 5, value(), 1);
+	deeds_out(NIC_PORTS + 6, below(4) ? below(6) : value(), 1);
+	deeds_out(NIC_PORTS + 8, value(), 1);
+	deeds_out(NIC_PORTS + 9, below(4) ? 0x40 + below(0x40) : value(), 1);
+	deeds_out(NIC_PORTS + 10, value(), 2);
+	deeds_out(NIC_PORTS + 12, below(2) ? 0x1e : value(), 1);
+	deeds_out(NIC_PORTS + 13, below(4) ? 0 : value(), 1);
+	deeds_out(NIC_PORTS + 14, value(), 1);
+	deeds_out(NIC_PORTS + 15, value(), 1);
+	deeds_out(NIC_PORTS, 0x62, 1);
+	deeds_out(NIC_PORTS + 7, below(4) ? 0x46 + below(0x3a) : value(), 1);
 	for (unsigned i = below(6); i; i--)
-		bus_out(deeds_machine()->bus, NIC_PORTS, starts[below(ARRAY_LEN(starts))], 1);
+		deeds_out(NIC_PORTS, starts[below(ARRAY_LEN(starts))], 1);
 	for (unsigned i = below(400), size = 1u << below(3); i; i--)
 		if (i & 1)
-			bus_in(deeds_machine()->bus, NIC_PORTS + 0x10, size);
+			deeds_in(NIC_PORTS + 0x10, size);
 		else
-			bus_out(deeds_machine()->bus, NIC_PORTS + 0x10, i, size);
+			deeds_out(NIC_PORTS + 0x10, i, size);
 	deed_frames();
 }
 
@@ -104,8 +104,8 @@ void deed_virtio(void)
 
 	deeds_place();
 	if (legacy) {
-		bus_out(deeds_machine()->bus, (uint16_t)(ports + 18), 0, 1);
-		bus_out(deeds_machine()->bus, (uint16_t)(ports + 4), features, 4);
+		deeds_out((uint16_t)(ports + 18), 0, 1);
+		deeds_out((uint16_t)(ports + 4), features, 4);
 	} else {
 		mm(blk, 20, 0, 1);
 		mm(blk, 0, 0, 4);
@@ -119,8 +119,8 @@ void deed_virtio(void)
 		gpa_t at = below(16) ? queue_at(blk, q) : address();
 
 		if (legacy) {
-			bus_out(deeds_machine()->bus, (uint16_t)(ports + 14), q, 2);
-			bus_out(deeds_machine()->bus, (uint16_t)(ports + 8), (uint32_t)(at >> 12), 4);
+			deeds_out((uint16_t)(ports + 14), q, 2);
+			deeds_out((uint16_t)(ports + 8), (uint32_t)(at >> 12), 4);
 			continue;
 		}
 		mm(blk, 22, q, 2);
@@ -131,7 +131,7 @@ void deed_virtio(void)
 		mm(blk, 28, 1, 2);
 	}
 	if (legacy)
-		bus_out(deeds_machine()->bus, (uint16_t)(ports + 18), 7, 1);
+		deeds_out((uint16_t)(ports + 18), 7, 1);
 	else
 		mm(blk, 20, 15, 1);
 }
@@ -161,7 +161,7 @@ void deed_queue(void)
 	phys_write(&deeds_machine()->mem, avail + 2, below(32) ? index : value(), 2);
 	phys_write(&deeds_machine()->mem, avail, below(8) ? 0 : 1, 2);
 	if (legacy)
-		bus_out(deeds_machine()->bus, (blk ? BLK_PORTS : NIC_PORTS) + 16, q, 2);
+		deeds_out((blk ? BLK_PORTS : NIC_PORTS) + 16, q, 2);
 	else
 		mm(blk, 0x3000 + 4 * q, q, 2);
 	if (!blk)

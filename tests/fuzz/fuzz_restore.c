@@ -69,14 +69,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 size_t fuzz_seed(unsigned i, uint8_t *to)
 {
-	uint32_t x = i + 100;
-
 	if (i == 12)
 		return 0;
-	for (unsigned k = 0; k < 600; k++) {
-		x = x * 1103515245 + 12345;
-		to[k] = (uint8_t)(x >> 16);
-	}
+	fuzz_noise(to, 600, i + 100);
 	to[0] = (uint8_t)(3 * i);
 	return 600;
 }

@@ -25,4 +25,14 @@ static inline void fuzz_failed(const char *what)
 	abort();
 }
 
+/* A seed of n bytes that are nothing in particular, the same for the same x. */
+static inline size_t fuzz_noise(uint8_t *to, size_t n, uint32_t x)
+{
+	for (size_t k = 0; k < n; k++) {
+		x = x * 1103515245 + 12345;
+		to[k] = (uint8_t)(x >> 16);
+	}
+	return n;
+}
+
 #endif

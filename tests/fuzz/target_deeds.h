@@ -25,15 +25,7 @@ static inline int fuzz_deeds(enum deeds_kind kind, const uint8_t *data, size_t s
 
 size_t fuzz_seed(unsigned i, uint8_t *to)
 {
-	uint32_t x = i + 1;
-
-	if (i == 12)
-		return 0;
-	for (unsigned k = 0; k < 1200; k++) {
-		x = x * 1103515245 + 12345;
-		to[k] = (uint8_t)(x >> 16);
-	}
-	return 1200;
+	return i < 12 ? fuzz_noise(to, 1200, i + 1) : 0;
 }
 
 #endif
