@@ -231,5 +231,5 @@ int main(void)
 	tcase_add_test(t, cd_gone);
 	tcase_add_test(t, cd_tables);
 	suite_add_tcase(s, t);
-	return pc_main(s);
+	return suite_run(s);
 }

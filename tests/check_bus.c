@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The port bus: owners, splitting of wide accesses, ports that nobody owns. */
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "machine/bus.h"
+#include "tests/suite.h"
 
 static struct bus *bus;
 static char seen[256];
@@ -137,8 +137,6 @@ int main(void)
 {
 	Suite *s = suite_create("bus");
 	TCase *t = tcase_create("bus");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, whole);
@@ -148,9 +146,5 @@ int main(void)
 	tcase_add_test(t, blocks);
 	tcase_add_test(t, last_claim_wins);
 	suite_add_tcase(s, t);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Guest time and timers, by instructions and by the host's clock. */
-#include <check.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "machine/clock.h"
+#include "tests/suite.h"
 
 static struct clock ck;
 static int64_t retired;
@@ -143,8 +143,6 @@ int main(void)
 {
 	Suite *s = suite_create("clock");
 	TCase *t = tcase_create("clock");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, one_shot);
@@ -153,9 +151,5 @@ int main(void)
 	tcase_add_test(t, idle_jumps);
 	tcase_add_test(t, host_time);
 	suite_add_tcase(s, t);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Power-on state (SDM 3A table 9-1), flags, FXSAVE images, the dump, snapshots. */
-#include <check.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -8,6 +7,7 @@
 #include <string.h>
 
 #include "machine/cpu_state.h"
+#include "tests/suite.h"
 
 static struct cpu cpu;
 
@@ -167,8 +167,6 @@ int main(void)
 {
 	Suite *s = suite_create("cpu");
 	TCase *t = tcase_create("cpu");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(t, power_on);
 	tcase_add_test(t, flags);
@@ -178,9 +176,5 @@ int main(void)
 	tcase_add_test_raise_signal(t, bug_aborts, SIGABRT);
 	tcase_add_test(t, invalid_states);
 	suite_add_tcase(s, t);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -382,5 +382,5 @@ int main(void)
 	tcase_add_test(t, hostile_snapshot);
 	tcase_add_test(t, cpu_and_time_round_trip);
 	suite_add_tcase(s, t);
-	return pc_main(s);
+	return suite_run(s);
 }

@@ -282,5 +282,5 @@ int main(void)
 	tcase_add_test(t, debug_port);
 	tcase_add_test(t, boot_order);
 	suite_add_tcase(s, t);
-	return pc_main(s);
+	return suite_run(s);
 }

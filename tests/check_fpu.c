@@ -5,7 +5,6 @@
  * agree, with exceptions masked and unmasked, all roundings and precisions, full and
  * empty stacks.
  */
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "machine/machine.h"
 #include "tests/fpu_bench.h"
 #include "tests/host_has.h"
+#include "tests/suite.h"
 
 static unsigned differences;
 static bool verbose;
@@ -423,8 +423,6 @@ int main(void)
 {
 	Suite *suite = suite_create("fpu");
 	TCase *tc = tcase_create("host");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, fpu_bench_close);
 	tcase_set_timeout(tc, 120);
@@ -435,9 +433,5 @@ int main(void)
 	tcase_add_test(tc, real_mode_environment);
 	tcase_add_test(tc, fxsave_at_end_of_memory);
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -403,5 +403,5 @@ int main(void)
 	tcase_add_test(t, round_trip);
 	tcase_add_test(t, hostile_snapshot);
 	suite_add_tcase(s, t);
-	return pc_main(s);
+	return suite_run(s);
 }

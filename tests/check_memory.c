@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Guest-physical memory: the map, ranges, page states, listeners, bulk access. */
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "machine/memory.h"
+#include "tests/suite.h"
 
 static struct memory mem;
 static unsigned protects, stores;
@@ -226,8 +226,6 @@ int main(void)
 {
 	Suite *s = suite_create("memory");
 	TCase *t = tcase_create("memory");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, map);
@@ -239,9 +237,5 @@ int main(void)
 	tcase_add_test(t, rom);
 	tcase_add_test(t, bulk);
 	suite_add_tcase(s, t);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

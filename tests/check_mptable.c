@@ -149,5 +149,5 @@ int main(void)
 	tcase_add_test(t, contents);
 	tcase_add_test(t, pci);
 	suite_add_tcase(s, t);
-	return pc_main(s);
+	return suite_run(s);
 }

@@ -359,5 +359,5 @@ int main(void)
 	tcase_add_test(t, bad_rings);
 	tcase_add_test(t, save_restore);
 	suite_add_tcase(s, t);
-	return pc_main(s);
+	return suite_run(s);
 }

@@ -188,5 +188,5 @@ int main(void)
 	tcase_add_test(t, waking);
 	tcase_add_test(t, two_threads);
 	suite_add_tcase(s, t);
-	return pc_main(s);
+	return suite_run(s);
 }

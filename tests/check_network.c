@@ -459,5 +459,5 @@ int main(void)
 	tcase_add_test(e, filter);
 	tcase_add_test(e, port_in_use);
 	suite_add_tcase(s, e);
-	return pc_main(s);
+	return suite_run(s);
 }

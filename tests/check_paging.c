@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Guest page tables against SDM 3A chapter 4. */
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "machine/paging.h"
+#include "tests/suite.h"
 
 static struct memory mem;
 static struct cpu cpu;
@@ -398,8 +398,6 @@ int main(void)
 {
 	Suite *s = suite_create("paging");
 	TCase *t = tcase_create("paging");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, no_paging);
@@ -415,9 +413,5 @@ int main(void)
 	tcase_add_test(t, four_level_big);
 	tcase_add_test(t, tables_nowhere);
 	suite_add_tcase(s, t);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -307,5 +307,5 @@ int main(void)
 	tcase_add_test(t, shadow_round_trip);
 	tcase_add_test(t, round_trips);
 	suite_add_tcase(s, t);
-	return pc_main(s);
+	return suite_run(s);
 }

@@ -290,5 +290,5 @@ int main(void)
 	tcase_add_test(t, initialisation);
 	tcase_add_test(t, round_trip);
 	suite_add_tcase(s, t);
-	return pc_main(s);
+	return suite_run(s);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The state stream: what was put comes back, and nothing else is believed. */
-#include <check.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "machine/snapshot.h"
+#include "tests/suite.h"
 
 static struct state s;
 
@@ -110,8 +110,6 @@ int main(void)
 {
 	Suite *suite = suite_create("snapshot");
 	TCase *t = tcase_create("snapshot");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, round_trip);
@@ -122,9 +120,5 @@ int main(void)
 	tcase_add_test(t, empty);
 	tcase_add_test(t, grows);
 	suite_add_tcase(suite, t);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

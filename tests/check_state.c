@@ -474,5 +474,5 @@ int main(void)
 	tcase_add_test(t, no_folder);
 	tcase_add_test(t, checksum);
 	suite_add_tcase(s, t);
-	return pc_main(s);
+	return suite_run(s);
 }

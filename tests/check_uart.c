@@ -433,5 +433,5 @@ int main(void)
 	tcase_add_test(h, pseudo_terminal);
 	tcase_add_test(h, two_threads);
 	suite_add_tcase(s, h);
-	return pc_main(s);
+	return suite_run(s);
 }

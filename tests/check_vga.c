@@ -477,5 +477,5 @@ int main(void)
 	tcase_add_test(t, anything);
 	tcase_add_test(t, none);
 	suite_add_tcase(s, t);
-	return pc_main(s);
+	return suite_run(s);
 }

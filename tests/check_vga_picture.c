@@ -231,5 +231,5 @@ int main(void)
 	tcase_add_test(t, mode_12h);
 	tcase_add_test(t, cga);
 	suite_add_tcase(s, t);
-	return pc_main(s);
+	return suite_run(s);
 }

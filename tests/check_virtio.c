@@ -477,5 +477,5 @@ int main(void)
 	tcase_add_checked_fixture(r, setup_readonly, teardown);
 	tcase_add_test(r, readonly);
 	suite_add_tcase(s, r);
-	return pc_main(s);
+	return suite_run(s);
 }

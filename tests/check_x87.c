@@ -4,13 +4,13 @@
  * exceptions masked and not, registers empty and not: results, status word, tags and
  * memory are the host's.
  */
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "interp/fpu.h"
 #include "tests/fpu_bench.h"
+#include "tests/suite.h"
 
 /* --- Classes of operands -------------------------------------------------------------- */
 
@@ -229,16 +229,10 @@ int main(void)
 {
 	Suite *s = suite_create("x87");
 	TCase *t = tcase_create("classes");
-	SRunner *r;
-	int failed;
 
 	tcase_set_timeout(t, 0);
 	tcase_add_checked_fixture(t, fpu_bench_open, fpu_bench_close);
 	tcase_add_loop_test(t, classes, 0, 8);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

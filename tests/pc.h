@@ -6,13 +6,13 @@
 #ifndef TESTS_PC_H
 #define TESTS_PC_H
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dev/table.h"
 #include "machine/machine.h"
 #include "machine/snapshot.h"
+#include "tests/suite.h"
 
 #define MS	1000000ll
 #define SECOND	(1000 * MS)
@@ -130,17 +130,6 @@ static inline void pc_round_trip(const struct device_ops *ops)
 		return;
 	}
 	ck_abort_msg("no device %s", ops->name);
-}
-
-static inline int pc_main(Suite *suite)
-{
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 #endif
