@@ -27,6 +27,8 @@ struct options {
 int options_parse(struct options *o, int argc, char **argv);
 void options_free(struct options *o);
 
+/* options_table.c: the texts and flags of o from argv, or help. As options_parse(). */
+int options_read(struct options *o, int *argc, char ***argv);
 /* One line on stderr; EXIT_USAGE. */
 int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* What o->text says of the BIOS and of drives, into o->config: options_disk.c. */
