@@ -60,7 +60,7 @@ static void user32(void)
 }
 
 /* A 64-bit process of a Linux guest. */
-static void user64(void)
+static inline void user64(void)
 {
 	user32();
 	c.efer = EFER_LME | EFER_LMA | EFER_SCE;
