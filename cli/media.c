@@ -34,7 +34,8 @@ int media_open(struct machine *m, const struct config *cfg, char why[static WHY_
 	int err = debugcon_open(m, cfg->debugcon, why);
 	unsigned at = 0;
 
-	m->disk_is_cd[CD_DRIVE] = cfg->cdrom.file;
+	m->disk_is_cd[CD_DRIVE] = cfg->cdrom.file || cfg->cdrom.empty;
+	m->floppy_there[0] = cfg->floppy.file || cfg->floppy.empty;
 	if (!err && cfg->cdrom.file)
 		err = disk_open(&m->disks[CD_DRIVE], "cdrom", &cfg->cdrom, CD_SECTOR, 0, why);
 	for (unsigned i = 0; !err && i < CONFIG_DISKS && cfg->disks[i].file; i++) {
@@ -42,7 +43,7 @@ int media_open(struct machine *m, const struct config *cfg, char why[static WHY_
 			err = disk_open(&m->virtio_disks[i], "disk", &cfg->disks[i], SECTOR, 0, why);
 			continue;
 		}
-		at += at == CD_DRIVE && cfg->cdrom.file;
+		at += at == CD_DRIVE && m->disk_is_cd[CD_DRIVE];
 		if (at == MACHINE_DISKS)
 			return load_fail(why, -EINVAL, "disk %s: no drive is left for it beside "
 					 "the CD's", cfg->disks[i].file);

@@ -53,6 +53,13 @@ static int parse_image(const char *option, char *text, struct config_disk *out)
 			   option, text, comma + 1);
 }
 
+/* A drive whose medium can be exchanged may begin, or be saved, without one. */
+static int parse_drive(const char *option, char *text, struct config_disk *out)
+{
+	out->empty = strcmp(text, "none") == 0;
+	return out->empty ? OPTIONS_RUN : parse_image(option, text, out);
+}
+
 static int check_boot(const char *order)
 {
 	size_t n = strlen(order);
@@ -89,9 +96,9 @@ int options_drives(struct options *o)
 		r = parse_image("disk", t->disks[i], &c->disks[i]);
 	}
 	if (r == OPTIONS_RUN && t->floppy)
-		r = parse_image("floppy", t->floppy, &c->floppy);
+		r = parse_drive("floppy", t->floppy, &c->floppy);
 	if (r == OPTIONS_RUN && t->cdrom)
-		r = parse_image("cdrom", t->cdrom, &c->cdrom);
+		r = parse_drive("cdrom", t->cdrom, &c->cdrom);
 	c->cdrom.readonly = true;
 	if (r == OPTIONS_RUN && (c->floppy.virtio || c->cdrom.virtio))
 		r = usage_error("if=virtio is for disks, not for --floppy and --cdrom");

@@ -25,6 +25,12 @@ static struct disk *drive_disk(struct machine *m, unsigned i)
 	return i < MACHINE_DISKS ? m->disks[i] : m->floppies[i - MACHINE_DISKS];
 }
 
+/* One whose medium can be exchanged, and may be missing. */
+static bool drive_there(const struct machine *m, unsigned i)
+{
+	return i < MACHINE_DISKS ? m->disk_is_cd[i] : m->floppy_there[i - MACHINE_DISKS];
+}
+
 /* --- Saving ------------------------------------------------------------------------ */
 
 static void put_path(GKeyFile *k, const char *group, const char *key, const char *path)
@@ -112,6 +118,10 @@ static void put_drive(GKeyFile *k, struct machine *m, unsigned i)
 {
 	struct disk *d = drive_disk(m, i);
 
+	if (!d && drive_there(m, i))
+		g_key_file_set_boolean(k, state_drives[i], "empty", true);
+	if (drive_there(m, i))
+		g_key_file_set_boolean(k, state_drives[i], "cd", i < MACHINE_DISKS);
 	if (!d)
 		return;
 	put_path(k, state_drives[i], "file", disk_name(d));
@@ -120,7 +130,6 @@ static void put_drive(GKeyFile *k, struct machine *m, unsigned i)
 	g_key_file_set_int64(k, state_drives[i], "changed", disk_changed(d));
 	g_key_file_set_boolean(k, state_drives[i], "readonly", disk_readonly(d));
 	g_key_file_set_boolean(k, state_drives[i], "snapshot", disk_is_snapshot(d));
-	g_key_file_set_boolean(k, state_drives[i], "cd", i < MACHINE_DISKS && m->disk_is_cd[i]);
 }
 
 char *state_config_text(struct machine *m, size_t *len)
@@ -184,7 +193,10 @@ int state_config_media(const char *path, const char *text, size_t len, struct ma
 		uint64_t size = g_key_file_get_uint64(k, state_drives[i], "size", NULL);
 		int64_t changed = g_key_file_get_int64(k, state_drives[i], "changed", NULL);
 
-		if (!d != !g_key_file_has_group(k, state_drives[i]))
+		bool there = g_key_file_has_group(k, state_drives[i]) &&
+			!g_key_file_get_boolean(k, state_drives[i], "empty", NULL);
+
+		if (!d != !there)
 			err = load_fail(why, -EINVAL, "state file %s: its %s is missing", path,
 					state_drives[i]);
 		else if (d && disk_size(d) != size)

@@ -124,22 +124,39 @@ static int too_many(const char *option, const char *path, unsigned has)
 	return usage_error("--%s: more than the %u that %s has", option, has, path);
 }
 
+/* --cdrom and --floppy. An empty drive stays empty: the guest knows it to be. */
+static int take_medium(GKeyFile *k, const char *path, const char *drive, const char *option,
+		       char **text)
+{
+	char *given = *text;
+
+	if (g_key_file_get_boolean(k, drive, "empty", NULL)) {
+		if (given && strcmp(given, "none"))
+			return usage_error("--%s=%s: the drive of %s is empty; leave it out, and put the "
+					   "medium in when the machine goes on", option, given, path);
+		*text = g_strdup("none");
+	} else {
+		*text = drive_text(k, drive, given);
+	}
+	g_free(given);
+	return OPTIONS_RUN;
+}
+
 /* Images may be elsewhere now: the first --disk is the first disk's. */
 static int take_drives(GKeyFile *k, const char *path, struct option_text *t)
 {
 	GPtrArray *disks = g_ptr_array_new();
 	char **given = t->disks;
 	unsigned n = 0, ngiven = given ? g_strv_length(given) : 0;
+	int r = OPTIONS_RUN;
 	bool cd = false;
 
 	for (unsigned i = 0; i < MACHINE_DISKS; i++) {
 		if (!g_key_file_has_group(k, state_drives[i]))
 			continue;
 		if (g_key_file_get_boolean(k, state_drives[i], "cd", NULL)) {
-			char *text = drive_text(k, state_drives[i], t->cdrom);
-
-			g_free(t->cdrom);
-			t->cdrom = text;
+			if (r == OPTIONS_RUN)
+				r = take_medium(k, path, state_drives[i], "cdrom", &t->cdrom);
 			cd = true;
 			continue;
 		}
@@ -154,14 +171,12 @@ static int take_drives(GKeyFile *k, const char *path, struct option_text *t)
 		return too_many("disk", path, n);
 	if (t->cdrom && !cd)
 		return too_many("cdrom", path, 0);
-	if (g_key_file_has_group(k, "floppy 0")) {
-		char *text = drive_text(k, "floppy 0", t->floppy);
-
-		g_free(t->floppy);
-		t->floppy = text;
-	} else if (t->floppy) {
+	if (r != OPTIONS_RUN)
+		return r;
+	if (g_key_file_has_group(k, "floppy 0"))
+		return take_medium(k, path, "floppy 0", "floppy", &t->floppy);
+	if (t->floppy)
 		return too_many("floppy", path, 0);
-	}
 	return OPTIONS_RUN;
 }
 

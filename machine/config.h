@@ -26,6 +26,7 @@ enum image_format {
 /* An image file in a drive. */
 struct config_disk {
 	const char *file;
+	bool empty;			/* a drive without a medium; file is NULL */
 	enum image_format format;
 	bool readonly;
 	bool snapshot;			/* what the guest writes is forgotten at the end */
