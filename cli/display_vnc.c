@@ -193,10 +193,12 @@ static int server_open(struct vnc *v, const struct config *cfg, char why[static 
 				 cfg->vnc_address);
 	if (cfg->vnc_password && read_password(v, cfg->vnc_password, why))
 		return -EINVAL;
+	errno = 0;
 	rfbInitServer(v->rfb);
 	if (v->rfb->listenSock < 0)
-		return load_fail(why, -EADDRINUSE, "--display=vnc: cannot listen at %s:%u; say another with "
-				 "vnc=ADDRESS:PORT", cfg->vnc_address, cfg->vnc_port);
+		return load_fail(why, -EADDRINUSE, "--display=vnc: cannot listen at %s:%u: %s; say another "
+				 "with vnc=ADDRESS:PORT", cfg->vnc_address, cfg->vnc_port,
+				 errno ? strerror(errno) : "no socket");
 	if (!cfg->vnc_password && ntohl(v->rfb->listenInterface) >> 24 != 127)
 		fprintf(stderr, "hemi: VNC at %s:%u lets anybody in; say --vnc-password=FILE\n",
 			cfg->vnc_address, cfg->vnc_port);

@@ -93,10 +93,20 @@ static int file_check(struct disk *d, uint64_t *size, char why[static WHY_SIZE])
 	return 0;
 }
 
+/* To this process, as it would be opened; errno stays. */
+static bool readable(const char *name)
+{
+	int before = errno;
+	bool r = faccessat(AT_FDCWD, name, R_OK, AT_EACCESS) == 0;
+
+	errno = before;
+	return r;
+}
+
 static int file_open(struct disk *d, bool write, char why[static WHY_SIZE])
 {
 	d->fd = open(d->name, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
-	if (d->fd < 0 && write && (errno == EACCES || errno == EROFS))
+	if (d->fd < 0 && write && (errno == EROFS || (errno == EACCES && readable(d->name))))
 		return fail(d, why, -errno, "%s; say %s,readonly or %s,snapshot", strerror(errno),
 			    name_shown(d), name_shown(d));
 	if (d->fd < 0)
@@ -128,6 +138,7 @@ static int image_format(struct disk *d, uint64_t size, enum image_format *f,
 			char why[static WHY_SIZE])
 {
 	bool said = *f != FORMAT_UNSAID && *f != FORMAT_AUTO;
+	const char *foreign;
 	enum image_format found = said ? *f : format_probe(d->fd, size, *f == FORMAT_AUTO);
 
 	if (*f == FORMAT_UNSAID && found != FORMAT_RAW)
@@ -138,6 +149,11 @@ static int image_format(struct disk *d, uint64_t size, enum image_format *f,
 		return fail(d, why, -EINVAL, "a %s image that takes contents from other files, "
 			    "which format=auto refuses: say format=%s if you trust it",
 			    format_name(found), format_name(found));
+	foreign = said ? NULL : format_foreign(d->fd, size);
+	if (foreign)
+		return fail(d, why, -EINVAL, "looks like a %s file, which is no format that hemi reads: "
+			    "unpack or convert it, or say format=raw if it is a raw image",
+			    foreign);
 	*f = found;
 	if (format_truncated(d->fd, size, found))
 		return fail(d, why, -EINVAL, "a truncated %s image", format_name(found));

@@ -234,6 +234,32 @@ enum image_format format_probe(int fd, uint64_t size, bool at_end)
 	return at_end && vhd_fixed(&b) ? FORMAT_VHD : FORMAT_RAW;
 }
 
+/* Files that people have images in, and formats that QEMU knows: as raw ones they would be disks of
+ * nonsense. */
+static const struct { const char *name, *magic; uint8_t size; } foreign[] = {
+	{ "gzip", "\x1f\x8b\x08", 3 },
+	{ "xz", "\xfd" "7zXZ\0", 6 },
+	{ "zstd", "\x28\xb5\x2f\xfd", 4 },
+	{ "bzip2", "BZh91AY&SY", 10 },
+	{ "zip", "PK\3\4", 4 },
+	{ "7z", "7z\xbc\xaf\x27\x1c", 6 },
+	{ "QED", "QED\0", 4 },
+	{ "Parallels", "WithoutFreeSpace", 16 },
+	{ "Parallels", "WithouFreSpacExt", 16 },
+};
+
+const char *format_foreign(int fd, uint64_t size)
+{
+	const struct bytes b = { fd, size };
+	uint8_t raw[16];
+
+	get(&b, 0, raw, sizeof(raw));
+	for (unsigned i = 0; i < ARRAY_LEN(foreign); i++)
+		if (memcmp(raw, foreign[i].magic, foreign[i].size) == 0)
+			return foreign[i].name;
+	return NULL;
+}
+
 bool format_refers(int fd, uint64_t size, enum image_format f)
 {
 	const struct bytes b = { fd, size };

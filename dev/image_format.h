@@ -16,6 +16,8 @@ const char *format_driver(enum image_format f);
 /* What the file itself says: by its first bytes; with at_end, also by its last ones (a fixed
  * VHD). FORMAT_RAW if it says nothing. */
 enum image_format format_probe(int fd, uint64_t size, bool at_end);
+/* What the file is if it is certainly no format of ours: "gzip", or NULL. */
+const char *format_foreign(int fd, uint64_t size);
 /* Does the image name another file that its contents would be taken from? Where the header
  * cannot be understood, too: whoever trusts the image can name its format. */
 bool format_refers(int fd, uint64_t size, enum image_format f);
