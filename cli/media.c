@@ -35,7 +35,6 @@ int media_open(struct machine *m, const struct config *cfg, char why[static WHY_
 	unsigned at = 0;
 
 	m->disk_is_cd[CD_DRIVE] = cfg->cdrom.file || cfg->cdrom.empty;
-	m->floppy_there[0] = cfg->floppy.file || cfg->floppy.empty;
 	if (!err && cfg->cdrom.file)
 		err = disk_open(&m->disks[CD_DRIVE], "cdrom", &cfg->cdrom, CD_SECTOR, 0, why);
 	for (unsigned i = 0; !err && i < CONFIG_DISKS && cfg->disks[i].file; i++) {

@@ -32,11 +32,15 @@ static int format_unknown(const char *option, const char *text, const char *form
 }
 
 /* "FILE[,format=NAME][,if=ide|virtio][,readonly][,snapshot]". The words are cut off from the end, so that a
- * name may have commas. */
-static int parse_image(const char *option, char *text, struct config_disk *out)
+ * name may have commas. "none" is a drive without a medium, if media can go in later. */
+static int parse_image(const char *option, char *text, bool removable, struct config_disk *out)
 {
 	char *comma = NULL;
 
+	if (removable && strcmp(text, "none") == 0) {
+		out->empty = true;
+		return OPTIONS_RUN;
+	}
 	out->file = text;
 	while (access(text, F_OK) && (comma = strrchr(text, ',')) && take_word(comma + 1, out))
 		*comma = '\0';
@@ -51,13 +55,6 @@ static int parse_image(const char *option, char *text, struct config_disk *out)
 				   comma + 1);
 	return usage_error("--%s=%s: '%s' is unknown; say format=NAME, if=virtio, readonly or snapshot",
 			   option, text, comma + 1);
-}
-
-/* A drive whose medium can be exchanged may begin, or be saved, without one. */
-static int parse_drive(const char *option, char *text, struct config_disk *out)
-{
-	out->empty = strcmp(text, "none") == 0;
-	return out->empty ? OPTIONS_RUN : parse_image(option, text, out);
 }
 
 static int check_boot(const char *order)
@@ -93,12 +90,12 @@ int options_drives(struct options *o)
 		if (i == CONFIG_DISKS)
 			return usage_error("--disk: more than the %u drives that there are",
 					   CONFIG_DISKS);
-		r = parse_image("disk", t->disks[i], &c->disks[i]);
+		r = parse_image("disk", t->disks[i], false, &c->disks[i]);
 	}
 	if (r == OPTIONS_RUN && t->floppy)
-		r = parse_drive("floppy", t->floppy, &c->floppy);
+		r = parse_image("floppy", t->floppy, true, &c->floppy);
 	if (r == OPTIONS_RUN && t->cdrom)
-		r = parse_drive("cdrom", t->cdrom, &c->cdrom);
+		r = parse_image("cdrom", t->cdrom, true, &c->cdrom);
 	c->cdrom.readonly = true;
 	if (r == OPTIONS_RUN && (c->floppy.virtio || c->cdrom.virtio))
 		r = usage_error("if=virtio is for disks, not for --floppy and --cdrom");

@@ -12,23 +12,34 @@
 
 #include "cli/state_chunk.h"
 #include "cli/state_config.h"
-#include "dev/disk.h"
+#include "dev/drive.h"
 #include "dev/image_format.h"
 #include "interp/cpu_model.h"
 
 const char *const state_drives[STATE_DRIVES] = {
 	"drive 0", "drive 1", "drive 2", "drive 3", "floppy 0", "floppy 1",
+	"virtio 0", "virtio 1", "virtio 2", "virtio 3",
 };
 
-static struct disk *drive_disk(struct machine *m, unsigned i)
+struct disk **state_drive(struct machine *m, unsigned i)
 {
-	return i < MACHINE_DISKS ? m->disks[i] : m->floppies[i - MACHINE_DISKS];
+	if (i < MACHINE_DISKS)
+		return &m->disks[i];
+	i -= MACHINE_DISKS;
+	if (i < MACHINE_FLOPPIES)
+		return &m->floppies[i];
+	return &m->virtio_disks[i - MACHINE_FLOPPIES];
 }
 
-/* One whose medium can be exchanged, and may be missing. */
-static bool drive_there(const struct machine *m, unsigned i)
+/* A drive without a medium: those are known by their slots. */
+static bool drive_is_empty(struct machine *m, unsigned i)
 {
-	return i < MACHINE_DISKS ? m->disk_is_cd[i] : m->floppy_there[i - MACHINE_DISKS];
+	struct disk **slot = state_drive(m, i);
+	const struct drive *d = m->drives;
+
+	while (d && d->disk != slot)
+		d = d->next;
+	return d && !*slot;
 }
 
 /* --- Saving ------------------------------------------------------------------------ */
@@ -97,6 +108,38 @@ static void put_outside(GKeyFile *k, const struct config *c)
 	put_path(k, "display", "vnc-password", c->vnc_password);
 }
 
+static void put_forward(GString *s, const struct config_forward *f)
+{
+	const uint32_t ends[] = { f->host, f->guest };
+	const uint16_t ports[] = { f->host_port, f->guest_port };
+
+	g_string_append_printf(s, ",hostfwd=%s:", f->udp ? "udp" : "tcp");
+	for (unsigned i = 0; i < ARRAY_LEN(ends); i++)
+		g_string_append_printf(s, "%s%u.%u.%u.%u:%u", i ? "-" : "", ends[i] >> 24,
+				       ends[i] >> 16 & 0xff, ends[i] >> 8 & 0xff, ends[i] & 0xff,
+				       ports[i]);
+}
+
+/* As the option has it. */
+static void put_net(GKeyFile *k, const struct config_net *c)
+{
+	const uint8_t *mac = c->mac;
+	GString *s;
+
+	if (c->model == NIC_NONE)
+		return;
+	s = g_string_new("user,model=");
+	g_string_append(s, c->model == NIC_VIRTIO ? "virtio-net-pci" : "ne2k_pci");
+	g_string_append_printf(s, ",mac=%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+			       mac[3], mac[4], mac[5]);
+	if (c->restricted)
+		g_string_append(s, ",restrict=on");
+	for (unsigned i = 0; i < c->nforwards; i++)
+		put_forward(s, &c->forwards[i]);
+	g_key_file_set_string(k, "net", "to", s->str);
+	g_string_free(s, TRUE);
+}
+
 /* For the next reset: the BIOS is in the file, a kernel is not. */
 static void put_kernel(GKeyFile *k, const struct config *c)
 {
@@ -116,12 +159,12 @@ static void put_kernel(GKeyFile *k, const struct config *c)
 
 static void put_drive(GKeyFile *k, struct machine *m, unsigned i)
 {
-	struct disk *d = drive_disk(m, i);
+	struct disk *d = *state_drive(m, i);
 
-	if (!d && drive_there(m, i))
+	if (drive_is_empty(m, i))
 		g_key_file_set_boolean(k, state_drives[i], "empty", true);
-	if (drive_there(m, i))
-		g_key_file_set_boolean(k, state_drives[i], "cd", i < MACHINE_DISKS);
+	if (i < MACHINE_DISKS && m->disk_is_cd[i])
+		g_key_file_set_boolean(k, state_drives[i], "cd", true);
 	if (!d)
 		return;
 	put_path(k, state_drives[i], "file", disk_name(d));
@@ -140,6 +183,7 @@ char *state_config_text(struct machine *m, size_t *len)
 	g_key_file_set_int64(k, "hemi", "saved", (int64_t)time(NULL));
 	put_machine(k, m);
 	put_outside(k, m->config);
+	put_net(k, &m->config->net);
 	put_kernel(k, m->config);
 	for (unsigned i = 0; i < STATE_DRIVES; i++)
 		put_drive(k, m, i);
@@ -189,14 +233,12 @@ int state_config_media(const char *path, const char *text, size_t len, struct ma
 	int err = 0;
 
 	for (unsigned i = 0; i < STATE_DRIVES && !err; i++) {
-		struct disk *d = drive_disk(m, i);
+		struct disk *d = *state_drive(m, i);
+		bool empty = g_key_file_get_boolean(k, state_drives[i], "empty", NULL);
 		uint64_t size = g_key_file_get_uint64(k, state_drives[i], "size", NULL);
 		int64_t changed = g_key_file_get_int64(k, state_drives[i], "changed", NULL);
 
-		bool there = g_key_file_has_group(k, state_drives[i]) &&
-			!g_key_file_get_boolean(k, state_drives[i], "empty", NULL);
-
-		if (!d != !there)
+		if (!d != (empty || !g_key_file_has_group(k, state_drives[i])))
 			err = load_fail(why, -EINVAL, "state file %s: its %s is missing", path,
 					state_drives[i]);
 		else if (d && disk_size(d) != size)

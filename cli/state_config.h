@@ -8,9 +8,11 @@
 #include "cli/load.h"
 #include "cli/options.h"
 
-/* Groups of drives, in the order of struct machine's, floppies last. */
-#define STATE_DRIVES	(MACHINE_DISKS + MACHINE_FLOPPIES)
+/* Groups of drives: IDE's, floppies, virtio's, and their slots in struct machine. */
+#define STATE_DRIVES	(2 * MACHINE_DISKS + MACHINE_FLOPPIES)
+#define STATE_VIRTIO	(MACHINE_DISKS + MACHINE_FLOPPIES)
 extern const char *const state_drives[STATE_DRIVES];
+struct disk **state_drive(struct machine *m, unsigned i);
 
 /* To be freed with g_free(). */
 char *state_config_text(struct machine *m, size_t *len);

@@ -108,10 +108,8 @@ static int flush_disks(struct machine *m)
 {
 	int err = 0;
 
-	for (unsigned i = 0; i < MACHINE_DISKS && !err; i++)
-		err = m->disks[i] ? disk_flush(m->disks[i]) : 0;
-	for (unsigned i = 0; i < MACHINE_FLOPPIES && !err; i++)
-		err = m->floppies[i] ? disk_flush(m->floppies[i]) : 0;
+	for (unsigned i = 0; i < STATE_DRIVES && !err; i++)
+		err = *state_drive(m, i) ? disk_flush(*state_drive(m, i)) : 0;
 	return err;
 }
 

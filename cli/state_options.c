@@ -111,6 +111,7 @@ static char *drive_text(GKeyFile *k, const char *drive, const char *given)
 	char *file = given ? g_strdup(given) : g_key_file_get_string(k, drive, "file", NULL);
 	char *format = g_key_file_get_string(k, drive, "format", NULL);
 	char *text = g_strconcat(file ? file : "", ",format=", format ? format : "raw",
+		g_str_has_prefix(drive, "virtio") ? ",if=virtio" : "",
 		g_key_file_get_boolean(k, drive, "readonly", NULL) ? ",readonly" : "",
 		g_key_file_get_boolean(k, drive, "snapshot", NULL) ? ",snapshot" : "", NULL);
 
@@ -124,60 +125,75 @@ static int too_many(const char *option, const char *path, unsigned has)
 	return usage_error("--%s: more than the %u that %s has", option, has, path);
 }
 
-/* --cdrom and --floppy. An empty drive stays empty: the guest knows it to be. */
-static int take_medium(GKeyFile *k, const char *path, const char *drive, const char *option,
-		       char **text)
+/* One for exchangeable media: --cdrom or --floppy. */
+static int take_removable(GKeyFile *k, const char *path, const char *drive, const char *option,
+			  char **text)
 {
-	char *given = *text;
+	char *was = *text;
 
-	if (g_key_file_get_boolean(k, drive, "empty", NULL)) {
-		if (given && strcmp(given, "none"))
-			return usage_error("--%s=%s: the drive of %s is empty; leave it out, and put the "
-					   "medium in when the machine goes on", option, given, path);
+	if (!drive) {
+		return was ? too_many(option, path, 0) : OPTIONS_RUN;
+	} else if (!g_key_file_get_boolean(k, drive, "empty", NULL)) {
+		*text = drive_text(k, drive, was);
+	} else if (!was || strcmp(was, "none") == 0) {
 		*text = g_strdup("none");
 	} else {
-		*text = drive_text(k, drive, given);
+		return usage_error("--%s=%s: that drive is empty in %s; put the medium in when the "
+				   "machine runs (Ctrl-A c, change)", option, was, path);
 	}
-	g_free(given);
+	g_free(was);
 	return OPTIONS_RUN;
+}
+
+/* The groups of disks, as their options followed each other: virtio's are numbered by that. */
+static unsigned disk_groups(GKeyFile *k, const char *names[CONFIG_DISKS])
+{
+	unsigned ide = 0;
+
+	for (unsigned n = 0; n < CONFIG_DISKS; n++) {
+		names[n] = state_drives[STATE_VIRTIO + n];
+		if (g_key_file_has_group(k, names[n]))
+			continue;
+		while (ide < MACHINE_DISKS &&
+		       (!g_key_file_has_group(k, state_drives[ide]) ||
+			g_key_file_get_boolean(k, state_drives[ide], "cd", NULL)))
+			ide++;
+		if (ide == MACHINE_DISKS)
+			return n;
+		names[n] = state_drives[ide++];
+	}
+	return CONFIG_DISKS;
+}
+
+static const char *removable_group(GKeyFile *k, bool cd)
+{
+	if (!cd)
+		return g_key_file_has_group(k, "floppy 0") ? "floppy 0" : NULL;
+	for (unsigned i = 0; i < MACHINE_DISKS; i++)
+		if (g_key_file_get_boolean(k, state_drives[i], "cd", NULL))
+			return state_drives[i];
+	return NULL;
 }
 
 /* Images may be elsewhere now: the first --disk is the first disk's. */
 static int take_drives(GKeyFile *k, const char *path, struct option_text *t)
 {
 	GPtrArray *disks = g_ptr_array_new();
+	const char *names[CONFIG_DISKS];
 	char **given = t->disks;
-	unsigned n = 0, ngiven = given ? g_strv_length(given) : 0;
-	int r = OPTIONS_RUN;
-	bool cd = false;
+	unsigned n = disk_groups(k, names), ngiven = given ? g_strv_length(given) : 0;
+	int r;
 
-	for (unsigned i = 0; i < MACHINE_DISKS; i++) {
-		if (!g_key_file_has_group(k, state_drives[i]))
-			continue;
-		if (g_key_file_get_boolean(k, state_drives[i], "cd", NULL)) {
-			if (r == OPTIONS_RUN)
-				r = take_medium(k, path, state_drives[i], "cdrom", &t->cdrom);
-			cd = true;
-			continue;
-		}
-		g_ptr_array_add(disks, drive_text(k, state_drives[i],
-						  n < ngiven ? given[n] : NULL));
-		n++;
-	}
+	for (unsigned i = 0; i < n; i++)
+		g_ptr_array_add(disks, drive_text(k, names[i], i < ngiven ? given[i] : NULL));
 	g_ptr_array_add(disks, NULL);
 	t->disks = (char **)g_ptr_array_free(disks, FALSE);
 	g_strfreev(given);
 	if (ngiven > n)
 		return too_many("disk", path, n);
-	if (t->cdrom && !cd)
-		return too_many("cdrom", path, 0);
-	if (r != OPTIONS_RUN)
-		return r;
-	if (g_key_file_has_group(k, "floppy 0"))
-		return take_medium(k, path, "floppy 0", "floppy", &t->floppy);
-	if (t->floppy)
-		return too_many("floppy", path, 0);
-	return OPTIONS_RUN;
+	r = take_removable(k, path, removable_group(k, true), "cdrom", &t->cdrom);
+	return r == OPTIONS_RUN ?
+		take_removable(k, path, removable_group(k, false), "floppy", &t->floppy) : r;
 }
 
 /* What was written to a file before stays in it. */
@@ -222,6 +238,7 @@ int state_config_apply(const char *path, const char *text, size_t len, struct op
 	take_flag(k, "machine", "debug-exit", &o->flags.debug_exit);
 	take_flag(k, "run", "strict", &o->flags.strict);
 	take_flag(k, "run", "no-reboot", &o->flags.no_reboot);
+	take(k, "net", "to", &t->net);
 	take_kernel(k, t);
 	take_outside(k, t);
 	if (!t->memory)

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/state_config.h"
 #include "cli/state_pages.h"
 #include "dev/disk.h"
 
@@ -119,10 +120,7 @@ int state_clear_ram(struct machine *m)
 
 static struct disk *disk_at(struct machine *m, uint64_t drive)
 {
-	if (drive < MACHINE_DISKS)
-		return m->disks[drive];
-	drive -= MACHINE_DISKS;
-	return drive < MACHINE_FLOPPIES ? m->floppies[drive] : NULL;
+	return drive < STATE_DRIVES ? *state_drive(m, (unsigned)drive) : NULL;
 }
 
 static void disk_save(struct chunk_writer *w, struct machine *m, uint64_t drive)
@@ -152,7 +150,7 @@ static void disk_save(struct chunk_writer *w, struct machine *m, uint64_t drive)
 
 void state_save_disks(struct chunk_writer *w, struct machine *m)
 {
-	for (uint64_t i = 0; i < MACHINE_DISKS + MACHINE_FLOPPIES; i++)
+	for (uint64_t i = 0; i < STATE_DRIVES; i++)
 		if (disk_at(m, i))
 			disk_save(w, m, i);
 }

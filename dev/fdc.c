@@ -462,7 +462,7 @@ static int fdc_init(void *dev, struct machine *m)
 	for (unsigned i = 0; i < MACHINE_FLOPPIES; i++) {
 		struct drive *d = &f->drives[i];
 
-		f->there[i] = m->floppies[i] || m->floppy_there[i];
+		f->there[i] = m->floppies[i] || (i == 0 && m->config->floppy.empty);
 		if (!f->there[i])
 			continue;
 		*d = (struct drive){ .alias = i ? NULL : "floppy", .disk = &m->floppies[i],

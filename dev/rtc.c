@@ -319,7 +319,8 @@ static void cmos_fill(struct rtc *r)
 	uint64_t low = mem->low_size, high = mem->high_size >> 16;
 	uint64_t above_1m = low > 0x100000 ? (low - 0x100000) >> 10 : 0;
 	uint64_t above_16m = low > 0x1000000 ? (low - 0x1000000) >> 16 : 0;
-	bool floppy = r->m->floppies[0] || r->m->floppy_there[0];
+	bool floppy = r->m->floppies[0] || r->m->config->floppy.file ||	/* emptied meanwhile */
+		      r->m->config->floppy.empty;
 	unsigned sum = 0;
 
 	above_1m = above_1m > 0xffff ? 0xffff : above_1m;

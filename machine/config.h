@@ -26,10 +26,10 @@ enum image_format {
 /* An image file in a drive. */
 struct config_disk {
 	const char *file;
-	bool empty;			/* a drive without a medium; file is NULL */
 	enum image_format format;
 	bool readonly;
 	bool snapshot;			/* what the guest writes is forgotten at the end */
+	bool empty;			/* a drive without a medium: no file */
 	bool virtio;			/* a virtio-blk device of its own, not an IDE drive */
 };
 #define CONFIG_DISKS	4

@@ -62,7 +62,6 @@ struct machine {
 	struct disk *disks[MACHINE_DISKS];
 	bool disk_is_cd[MACHINE_DISKS];
 	struct disk *floppies[MACHINE_FLOPPIES];
-	bool floppy_there[MACHINE_FLOPPIES];	/* a drive, even without a medium */
 	struct disk *virtio_disks[MACHINE_DISKS];
 	struct net *net;		/* likewise; NULL: no network interface */
 	int debugcon;			/* host file of the firmware's debug port, or -1 */
