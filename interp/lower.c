@@ -242,6 +242,8 @@ static void lower_shift(struct ctx *c, unsigned sh)
 	const struct insn *in = c->in;
 	const struct shift_row *r = &shift_rows[sh][width_index(in->o[0].size)];
 	bool by_cl = in->o[1].kind == OPD_GPR;
+	unsigned count = by_cl ? 0 : in->imm & (in->o[0].size == 8 ? 63 : 31);
+	bool keeps = count > 1 && r->r_keep && rotate_keeps_of();
 
 	c->op->osize = in->o[0].size;
 	c->op->imm = in->imm & 0xff;
@@ -251,10 +253,10 @@ static void lower_shift(struct ctx *c, unsigned sh)
 		return;
 	}
 	c->op->a = in->o[0].reg;
-	c->op->fn = by_cl ? r->r_cl : r->r_imm;
+	c->op->fn = by_cl ? r->r_cl : keeps ? r->r_keep : r->r_imm;
 	c->out->pure = true;
 	/* A count that masks to 0 leaves the flags alone; rotates leave most. */
-	if (!by_cl && sh >= SH_SHL && (in->imm & (in->o[0].size == 8 ? 63 : 31))) {
+	if (sh >= SH_SHL && count) {
 		c->out->kills = FL_ARITH;
 		c->out->no_flags = r->r_imm_nf;
 	}

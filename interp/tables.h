@@ -31,9 +31,12 @@ extern const struct unary_row unary_rows[UNARY_OPS][4];
 extern const struct unary_row mul_rows[2][4], imul_rows[2][4];
 
 /* Shifts: by immediate (count already masked, not 0) or by CL. */
-struct shift_row { op_fn *r_imm, *r_imm_nf, *r_cl, *m_imm, *m_cl; };
+/* r_keep: rotates by more than one where rotate_keeps_of(). */
+struct shift_row { op_fn *r_imm, *r_imm_nf, *r_cl, *m_imm, *m_cl, *r_keep; };
 enum shift_op { SH_ROL, SH_ROR, SH_RCL, SH_RCR, SH_SHL, SH_SHR, SH_SAR, SHIFT_OPS };
 extern const struct shift_row shift_rows[SHIFT_OPS][4];
+/* Does this host leave OF alone in ROL and ROR of a register by an immediate above 1? It is undefined (SDM 2). */
+bool rotate_keeps_of(void);
 
 /* Zero- and sign-extending loads: [signed][source width 0-2][dest width index]. */
 struct extend_row { op_fn *r; op_fn *m[EA_FORMS]; };

@@ -39,12 +39,6 @@ uint32_t flags_undefined(const struct insn *in)
 	for (size_t i = 0; i < ARRAY_LEN(undefined_flags); i++)
 		if (undefined_flags[i].mnem == in->mnem)
 			return undefined_flags[i].undefined;
-	/* OF after a rotate by more than one: ours is that of a rotate by CL, and some of
-	 * Intel's processors leave it alone when the count is an immediate. A count of 0
-	 * changes no flag, and by one OF is defined (SDM 2 RCL/RCR/ROL/ROR). */
-	if ((in->mnem == M_ROL || in->mnem == M_ROR) && in->o[1].kind == OPD_IMM &&
-	    (in->imm & (in->o[0].size == 8 ? 63 : 31)) > 1)
-		return FL_OF;
 	return 0;
 }
 
