@@ -11,6 +11,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -30,6 +31,7 @@
 #define NAME_SERVER	(NETWORK + 3)
 #define GUEST		(NETWORK + 15)
 
+#define CROWD		64	/* sockets whose memory is worth giving back */
 #define FRAMES_A_TURN	64	/* from the guest, before sockets have theirs */
 #define FILES		4096	/* that the process may have open, if the host agrees */
 /* LibVNCServer waits with select(), which knows files up to 1023. */
@@ -46,6 +48,7 @@ struct network {
 	struct pollfd *fds;
 	unsigned nfds, room;
 	unsigned sockets, limit;
+	unsigned most;			/* sockets, since memory was given back */
 	bool sent;			/* to the guest, since it was last told */
 	bool complained;
 };
@@ -178,13 +181,29 @@ static void turn(struct network *n)
 		slirp_pollfds_poll(n->slirp, failed, poll_result, n);
 }
 
+/* Each connection has had buffers of a quarter MiB, which free() keeps for the next: when most of
+ * them are gone, so are the buffers. */
+static void give_back(struct network *n)
+{
+	if (n->sockets > n->most)
+		n->most = n->sockets;
+	if (n->most < CROWD || n->sockets > n->most / 4)
+		return;
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+	n->most = n->sockets;
+}
+
 static void *loop(void *arg)
 {
 	struct network *n = arg;
 
 	pthread_setname_np(pthread_self(), "hemi-net");
-	while (!atomic_load(&n->stop))
+	while (!atomic_load(&n->stop)) {
 		turn(n);
+		give_back(n);
+	}
 	return NULL;
 }
 
