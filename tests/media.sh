@@ -5,7 +5,7 @@
 # prompt, as a person would get there: on a screen that tmux keeps, with keys. What the
 # screen shows at last is compared with guests/expected/media/NAME.txt.
 
-names="grub-floppy grub-cdrom ipxe syslinux vesamenu memtest memtest-pass mach"
+names="u-boot grub-floppy grub-cdrom ipxe syslinux vesamenu memtest memtest-pass mach"
 case ${1-} in
 -h | --help | '') echo "usage: media.sh NAME ENGINE...   (names: $names)"; exit 0 ;;
 esac
@@ -67,6 +67,8 @@ file() {
 case $name in
 grub-floppy) guest_fetch grub-rescue; options="--floppy $(file floppy),snapshot --boot a" ;;
 grub-cdrom) guest_fetch grub-rescue; options="--cdrom $(file cdrom)" ;;
+# Its 32-bit ROM calls the VGA BIOS in real mode with segments of 64 KiB (QUIRKS.md): not SeaBIOS's.
+u-boot) guest_fetch u-boot vgabios; options="--bios $(sed -n 1p "$work/paths") --vgabios $(sed -n 3p "$work/paths")" ;;
 ipxe) guest_fetch ipxe; options="--cdrom $(file iso)" ;;
 syslinux) syslinux_floppy menu.c32; options="--floppy $work/floppy --boot a" ;;
 vesamenu) syslinux_floppy vesamenu.c32; options="--floppy $work/floppy --boot a" ;;
@@ -80,6 +82,7 @@ visit() {
 	case $name in
 	grub-*) shown 'Change the colors' 60; press c; shown '^grub>' 20
 		press l s Enter; shown '^(' 30; sleep 0.5 ;;
+	u-boot) shown '(graphics, 1024 x 768' 40 ;;
 	ipxe) shown 'Press Ctrl-B' 60; press C-b; shown 'iPXE>' 30 ;;
 	syslinux) shown 'The second' 30; press Down Tab; shown '> two.bin' 20 ;;
 	vesamenu) shown '(graphics, 640 x 480' 30 ;;
