@@ -159,16 +159,19 @@ static void trap_stop(struct space *s, struct cpu *c, const siginfo_t *si,
 	}
 }
 
-/* Opcodes that surely raise #GP in user code by themselves: in and out, int n, hlt,
- * cli, sti, and the two-byte ones. */
+/* Opcodes that may well raise #GP in user code by themselves: in and out, int n, hlt, cli, sti,
+ * and of the two-byte ones those of the system, and what can be made to: RDTSC, CPUID. */
 static bool opcode_faults(struct space *s, gva_t at)
 {
+	static const uint8_t two_byte[] = { 0x00, 0x01, 0x06, 0x08, 0x09, 0x20, 0x21, 0x22, 0x23, 0x30, 0x31,
+					    0x32, 0x33, 0x35, 0xa2 };
 	int b = peek(s, at), n = peek(s, at + 1);
 
 	if (b == 0xcd && (n == 3 || n == 4 || n == 0x80))	/* the host lets user code do these */
 		return false;
 	return (b >= 0x6c && b <= 0x6f) || (b >= 0xe4 && b <= 0xe7) || (b >= 0xec && b <= 0xef) ||
-	       b == 0xcd || b == 0xf4 || b == 0xfa || b == 0xfb || b == 0x0f;
+	       b == 0xcd || b == 0xf4 || b == 0xfa || b == 0xfb ||
+	       (b == 0x0f && n >= 0 && memchr(two_byte, n, sizeof(two_byte)));
 }
 
 /*

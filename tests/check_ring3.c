@@ -45,7 +45,10 @@ static const struct {
 	{ { 0x90, 0xf1 }, DEXIT_INTN, 1, 0 },			/* int1 */
 	{ { 0x90, 0xce }, DEXIT_INTN, 1, FL_OF },		/* into */
 	{ { 0x90, 0xce, 0xf4 }, DEXIT_TRAP, 2, 0 },		/* into that does not; hlt */
+	{ { 0x90, 0xce, 0x0f, 0x0b }, DEXIT_INTN, 1, FL_OF },	/* into; ud2 */
+	{ { 0x90, 0xce, 0x0f, 0x30 }, DEXIT_TRAP, 2, 0 },	/* into that does not; wrmsr */
 	{ { 0x90, 0xcd, 4 }, DEXIT_INTN, 1, 0 },
+	{ { 0x90, 0xcd, 4, 0x0f, 0xb6, 0xc0 }, DEXIT_INTN, 1, 0 },	/* movzx after it */
 	{ { 0x90, 0xcd, 1 }, DEXIT_TRAP, 1, 0 },
 	{ { 0x90, 0xcd, 0x21 }, DEXIT_TRAP, 1, 0 },
 	{ { 0x90, 0xcd, 0xff }, DEXIT_TRAP, 1, 0 },
