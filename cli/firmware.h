@@ -16,6 +16,9 @@ int firmware_use(struct machine *m, uint8_t *image, size_t size);
  * Likewise to be freed. */
 int vgabios_load(struct machine *m, const struct config *cfg, uint8_t **image,
 		 char why[static WHY_SIZE]);
+/* An option ROM of *size bytes gets an entry that makes real mode what it may expect, and is then a
+ * unit longer, unless that makes more than `most`. -ENOMEM. */
+int vgabios_wrap(uint8_t **image, size_t *size, size_t most);
 /* The images of cfg, into m->disks and m->floppies; cfg->debugcon. */
 int media_open(struct machine *m, const struct config *cfg, char why[static WHY_SIZE]);
 /* After machine_destroy(). */

@@ -42,6 +42,8 @@ int vgabios_load(struct machine *m, const struct config *cfg, uint8_t **image,
 	if (size < ROM_MIN || size > ROM_MAX || (*image)[0] != 0x55 || (*image)[1] != 0xaa)
 		return load_fail(why, -EINVAL, "VGA BIOS %s: not an option ROM, which begins with 55 AA "
 				 "and has at most 64 KiB", path);
+	if (vgabios_wrap(image, &size, ROM_MAX))
+		return load_fail(why, -ENOMEM, "VGA BIOS %s: no memory", path);
 	m->vga_rom = *image;
 	m->vga_rom_size = size;
 	return 0;

@@ -67,8 +67,7 @@ file() {
 case $name in
 grub-floppy) guest_fetch grub-rescue; options="--floppy $(file floppy),snapshot --boot a" ;;
 grub-cdrom) guest_fetch grub-rescue; options="--cdrom $(file cdrom)" ;;
-# Its 32-bit ROM calls the VGA BIOS in real mode with segments of 64 KiB (QUIRKS.md): not SeaBIOS's.
-u-boot) guest_fetch u-boot vgabios; options="--bios $(sed -n 1p "$work/paths") --vgabios $(sed -n 3p "$work/paths")" ;;
+u-boot) guest_fetch u-boot; options="--bios $(file bios)" ;;
 ipxe) guest_fetch ipxe; options="--cdrom $(file iso)" ;;
 syslinux) syslinux_floppy menu.c32; options="--floppy $work/floppy --boot a" ;;
 vesamenu) syslinux_floppy vesamenu.c32; options="--floppy $work/floppy --boot a" ;;
