@@ -235,8 +235,8 @@ static int options_convert(struct options *o)
 	if (r == OPTIONS_RUN && t->trace)
 		r = parse_trace(t->trace, &c->trace);
 	c->trace_file = t->trace_file;
-	if (r == OPTIONS_RUN && t->trace_file && !*t->trace_file)
-		r = usage_error("--trace-file: no file is named");
+	if (r == OPTIONS_RUN && t->trace_file)
+		r = options_target("trace-file", t->trace_file);
 	if (r == OPTIONS_RUN)
 		r = check_serial(c->serial);
 	if (r == OPTIONS_RUN)

@@ -31,6 +31,8 @@ void options_free(struct options *o);
 int options_read(struct options *o, int *argc, char ***argv);
 /* One line on stderr; EXIT_USAGE. */
 int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* A file that is written at the end: what would fail then is said now. */
+int options_target(const char *option, const char *file);
 /* What o->text says of the BIOS and of drives, into o->config: options_disk.c. */
 int options_drives(struct options *o);
 

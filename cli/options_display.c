@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The options that say what there is to see, and how. */
-#include <glib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/options.h"
@@ -74,25 +72,6 @@ static int check_built(const struct config *c)
 	return OPTIONS_RUN;
 }
 
-/* What would make it fail in the end is said in the beginning. */
-static int check_screenshot(const char *file)
-{
-	char *folder;
-	bool there;
-
-	if (!file)
-		return OPTIONS_RUN;
-	if (!*file)
-		return usage_error("--screenshot: the file name is empty");
-	if (g_file_test(file, G_FILE_TEST_IS_DIR))
-		return usage_error("--screenshot=%s: is a directory", file);
-	folder = g_path_get_dirname(file);
-	there = access(folder, W_OK) == 0 || access(file, W_OK) == 0;
-	g_free(folder);
-	return there ? OPTIONS_RUN :
-		usage_error("--screenshot=%s: nothing can be written to its folder", file);
-}
-
 int options_display(struct options *o)
 {
 	struct config *c = &o->config;
@@ -114,7 +93,7 @@ int options_display(struct options *o)
 	if (r == OPTIONS_RUN)
 		r = check_built(c);
 	if (r == OPTIONS_RUN)
-		r = check_screenshot(c->screenshot);
+		r = c->screenshot ? options_target("screenshot", c->screenshot) : r;
 	if (r != OPTIONS_RUN)
 		return r;
 	if (c->vga == VGA_NONE && (c->display || c->screenshot || c->vgabios))

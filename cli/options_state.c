@@ -24,6 +24,22 @@ int options_restore(struct options *o)
 	return state_file_options(o->state, o);
 }
 
+int options_target(const char *option, const char *file)
+{
+	char *folder;
+	bool there;
+
+	if (!*file)
+		return usage_error("--%s: no file is named", option);
+	if (g_file_test(file, G_FILE_TEST_IS_DIR))
+		return usage_error("--%s=%s: is a directory", option, file);
+	folder = g_path_get_dirname(file);
+	there = access(folder, W_OK) == 0 || access(file, W_OK) == 0;
+	g_free(folder);
+	return there ? OPTIONS_RUN :
+		usage_error("--%s=%s: nothing can be written to its folder", option, file);
+}
+
 /* What would make a save fail in the end is said in the beginning. */
 int options_save(struct options *o)
 {
