@@ -30,8 +30,8 @@ extern const struct unary_row unary_rows[UNARY_OPS][4];
 /* MUL, IMUL with one operand: [signed][width 2-3]; IMUL with two, three: [three][width 2-3]. */
 extern const struct unary_row mul_rows[2][4], imul_rows[2][4];
 
-/* Shifts: by immediate (count already masked, not 0) or by CL. */
-/* r_keep: rotates by more than one where rotate_keeps_of(). */
+/* Shifts: by immediate (count already masked, not 0) or by CL; r_keep: rotates by more than one
+ * where rotate_keeps_of(). */
 struct shift_row { op_fn *r_imm, *r_imm_nf, *r_cl, *m_imm, *m_cl, *r_keep; };
 enum shift_op { SH_ROL, SH_ROR, SH_RCL, SH_RCR, SH_SHL, SH_SHR, SH_SAR, SHIFT_OPS };
 extern const struct shift_row shift_rows[SHIFT_OPS][4];

@@ -151,8 +151,6 @@ static bool map_arenas(struct threads *h)
 			  MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED &&
 		     mmap(h->rows, ARENA_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, fd, 0) !=
 		     MAP_FAILED;
-		if (ok)		/* much of what an interpreter waits for is its host's TLB */
-			madvise(h->traces, ARENA_SIZE, MADV_HUGEPAGE);
 		if (!ok) {
 			munmap(h->traces, 2 * ARENA_SIZE);
 			if (h->rows_rw != MAP_FAILED)

@@ -89,6 +89,7 @@ int traces_create(struct traces **out, struct machine *m, struct threads *thread
 		traces_destroy(t);
 		return -ENOMEM;
 	}
+	madvise(t->arena, t->arena_size, MADV_HUGEPAGE);	/* much of the waiting is for the host's TLB */
 	t->leave->ops[0].fn = h_leave_run;
 	if (threads)
 		t->scratch->code = t->leave->code = thread_unrowed(threads);
