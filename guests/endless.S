@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * endless: never ends by itself, in the way that case=N says; only whoever runs it can
- * end it. Prints that it starts. Case 10 is the exception: HLT with IF clear waits for
- * nothing (SDM 2, HLT), which is how a guest says that it is done.
+ * end it. Prints that it starts. Cases 10 and 11 are the exception: HLT with IF clear waits
+ * for nothing (SDM 2, HLT), which is how a guest says that it is done; in case 11 it says so
+ * with an interrupt pending.
  */
 #include "guest.inc"
-#define LAST	10
+#define LAST	11
 
 	.text
 kmain:
@@ -24,6 +25,7 @@ kmain:
 	.align	4
 cases:	.long	guest_fail, user_jump, user_string, user_invalid, user_fault, user_call
 	.long	kernel_jump, kernel_string, kernel_storm, kernel_idle, kernel_done
+	.long	kernel_pending
 
 	.text
 user_jump:
@@ -73,6 +75,21 @@ kernel_idle:				/* all lines masked */
 	sti
 1:	hlt
 	jmp	1b
+kernel_pending:				/* the timer's line is up, and nobody takes it */
+	cli
+	mov	$0x34, %al
+	out	%al, $0x43
+	mov	$0xa9, %al		/* 1193182 Hz / 1193 */
+	out	%al, $0x40
+	mov	$4, %al
+	out	%al, $0x40
+	mov	$0xfe, %al
+	out	%al, $0x21
+	mov	$0x0a, %al		/* OCW3: the 8259's IRR is read */
+	out	%al, $0x20
+1:	in	$0x20, %al
+	test	$1, %al
+	jz	1b
 kernel_done:
 	cli
 	hlt

@@ -41,10 +41,13 @@ void vmm_serve(struct machine *m, unsigned bits)
 		m->report(m->report_arg);
 }
 
-/* HLT with interrupts off waits for nothing that could come (SDM 2 HLT). */
-static bool halted_for_good(const struct machine *m)
+/*
+ * HLT ends with an interrupt or an NMI (SDM 2 HLT). With interrupts off nothing that could
+ * come ends it, an interrupt that is pending already least of all.
+ */
+static bool waits(const struct machine *m)
 {
-	return !(m->cpu->eflags & FL_IF) && !m->cpu->nmi_pending;
+	return m->cpu->halted && !m->cpu->nmi_pending && !(m->intr && m->cpu->eflags & FL_IF);
 }
 
 static int64_t slice_length(struct vmm *vmm, int64_t next_ns)
@@ -76,11 +79,11 @@ enum power vmm_run(struct vmm *vmm)
 		int64_t before = host_now();
 
 		vmm->next_timer = next == INT64_MAX ? INT64_MAX : before + next;
-		if (m->cpu->halted && !m->intr && !m->cpu->nmi_pending) {
-			if (halted_for_good(m))
-				m->power = POWER_OFF;
-			else
+		if (waits(m)) {
+			if (m->cpu->eflags & FL_IF)
 				wait_idle(vmm);
+			else
+				m->power = POWER_OFF;
 			continue;
 		}
 		if (lockstep && vmm->engine && m->cpu->cpl == 3 && !m->intr && !m->cpu->halted) {
