@@ -192,9 +192,10 @@ bool state_pair(const struct world *w, const struct state *a, struct state *b, u
 	struct cpu *c = &b->cpu;
 	bool real = !(a->cpu.cr0 & CR0_PE);
 
-	*b = *a;
 	if (!strchr(worlds[pair], "PVL"[w->of->kind]))
 		return false;
+	memcpy(b, a, offsetof(struct state, user));
+	pages_copy(b->user, a->user, USER_SIZE);
 	switch ((enum pair_kind)pair) {
 	case PAIR_MODE:
 		return pair_mode(w, b);

@@ -213,9 +213,9 @@ void world_run(struct world *w, const struct state *s, struct outcome *o)
 	o->written = o->port_count = 0;
 	w->running = (struct state *)s;
 	w->result = o;
-	memcpy(ram, w->image, sizeof(w->image));
+	pages_copy(ram, w->image, sizeof(w->image));
 	patch(s, ram);
-	memcpy(ram + FRAMES(s->frames_b), s->user, USER_SIZE);
+	pages_copy(ram + FRAMES(s->frames_b), s->user, USER_SIZE);
 	if (w->frames_b[s->cpu_b] != s->frames_b)
 		memset(ram + FRAMES(!s->frames_b), 0, USER_SIZE);
 	w->frames_b[s->cpu_b] = s->frames_b;
@@ -229,10 +229,9 @@ void world_run(struct world *w, const struct state *s, struct outcome *o)
 	o->how = m->power != POWER_ON ? ENDED_SHUTDOWN : after.faults != before.faults ? ENDED_TRAP : ENDED_WELL;
 	o->vector = after.last_fault;
 	o->power = m->power;
-	o->after = *s;
 	o->after.cpu = *m->cpu;
 	o->after.tsc = m->cpu->tsc_offset + (uint64_t)start;
-	memcpy(o->after.user, ram + FRAMES(s->frames_b), USER_SIZE);
+	pages_copy(o->after.user, ram + FRAMES(s->frames_b), USER_SIZE);
 	memcpy(o->tables, ram + GDT(s->gdt_b), 0x200);
 	memcpy(o->tables + 0x200, ram + LDT(s->ldt_b), 0x200);
 	memcpy(o->tables + 0x400, ram + TSS(s->tss_b), 0x400);

@@ -7,6 +7,8 @@
 #ifndef CRITERION_WORLD_H
 #define CRITERION_WORLD_H
 
+#include <string.h>
+
 #include "criterion/criterion.h"
 #include "interp/decode.h"
 #include "interp/interp.h"
@@ -26,11 +28,11 @@
 /* A state: what an instruction starts from. */
 struct state {
 	struct cpu cpu;
-	uint8_t user[USER_SIZE];
 	bool frames_b, gdt_b, idt_b, ldt_b, tss_b;	/* which of its two places is in use */
 	bool bounds_b, rights_b, cpu_b;
 	uint32_t port;			/* what the device answers */
 	uint64_t tsc;
+	uint8_t user[USER_SIZE];
 };
 
 enum ended { ENDED_WELL, ENDED_TRAP, ENDED_SHUTDOWN };
@@ -39,7 +41,11 @@ enum ended { ENDED_WELL, ENDED_TRAP, ENDED_SHUTDOWN };
 struct outcome {
 	enum ended how;
 	unsigned vector;
-	struct state after;
+	struct {
+		struct cpu cpu;
+		uint64_t tsc;
+		uint8_t user[USER_SIZE];
+	} after;
 	uint8_t tables[TABLES_SIZE];	/* as A or B held them */
 	uint32_t written;		/* to the port; the number of accesses in port_count */
 	unsigned port_count;
@@ -92,6 +98,14 @@ struct form {
 struct form *forms_all(struct world *w, unsigned *n);
 /* Random bytes of that form; its length, 0: missed. */
 unsigned form_encode(struct world *w, const struct form *f, uint64_t *seed, uint8_t bytes[16]);
+
+/* Most instructions change no page, or one: comparing costs less than copying. */
+static inline void pages_copy(uint8_t *to, const uint8_t *from, size_t size)
+{
+	for (size_t at = 0; at < size; at += PAGE_SIZE)
+		if (memcmp(to + at, from + at, PAGE_SIZE))
+			memcpy(to + at, from + at, PAGE_SIZE);
+}
 
 static inline uint64_t rnd(uint64_t *s)
 {

@@ -447,6 +447,8 @@ int interp_create(struct interp **out, struct machine *m)
 	}
 	for (unsigned i = 0; i < TLB_SIZE; i++)
 		v->tlb_never[i].rd = v->tlb_never[i].wr = TLB_NONE;
+	for (unsigned i = 0; i < JC_SIZE; i++)
+		v->jc[i] = &no_trace;
 	v->last_gen = GEN_NEVER;
 	v->random = 0x9e3779b97f4a7c15ull;
 	if (!m->config || !m->config->clock_instructions)

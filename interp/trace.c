@@ -259,6 +259,9 @@ void traces_flush(struct interp *v)
 {
 	struct traces *c = v->traces;
 
+	c->counts.flushed++;
+	if (!c->used)
+		return;		/* nothing was decoded since the last time */
 	memset(c->hash, 0, sizeof(c->hash));
 	for (size_t i = 0; i < c->npages; i++) {
 		if (!c->pages[i])
@@ -275,7 +278,6 @@ void traces_flush(struct interp *v)
 	c->used = 0;
 	if (c->threads)
 		threads_flush(c->threads);
-	c->counts.flushed++;
 }
 
 /* --- Building ------------------------------------------------------------------------ */
