@@ -3,7 +3,7 @@
  * Inside the interpreter: its state, the operation, the dispatch macros.
  *
  * In a nutshell. The code of a physical page is decoded once into *traces* of
- * fixed-size *operations* (trace.c, decode.c, lower.c). A handler is a C
+ * fixed-size *operations* (trace_build.c, decode.c, lower.c). A handler is a C
  * function that does one instruction and ends in NEXT (the following operation
  * of the trace), in JUMP (a control transfer: linked trace, jump cache, or the
  * slow look-up), or in LEAVE (back to the run loop, which delivers interrupts

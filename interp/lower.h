@@ -5,7 +5,7 @@
 
 #include "interp/decode.h"
 
-/* What trace.c must know of a lowered operation besides the operation itself. */
+/* What trace_build.c must know of a lowered operation besides the operation itself. */
 struct lowered {
 	bool end;		/* control never falls through to the next operation */
 	bool pure;		/* cannot fault, leave or store: flags may stay dead across it */
