@@ -170,8 +170,7 @@ static bool is_spoof(const char *name, uint64_t host)
 static bool is_held(const struct host *h, const uint8_t *bytes, unsigned length, bool strict)
 {
 	const bool wide = h->w.of->kind == WORLD_L64;
-	struct scan_how how = { scan_classes(h->sink.needs_guard(h->sink.engine), strict, false),
-				NULL, NULL };
+	struct scan_how how = { .classes = scan_classes(h->sink.needs_guard(h->sink.engine), strict, false) };
 	uint8_t page[PAGE_SIZE];
 	struct scan found;
 

@@ -113,11 +113,50 @@ static bool guards_reserve(struct shadow *s, struct root *r, gva_t gva, uint32_t
 	return true;
 }
 
-/* A scan for 64-bit code serves 32-bit code too, but not the other way round. */
-static bool scan_valid(const struct shadow *s, const struct root *r, uint32_t page)
+/* What lies in front of gva in the guest's address space, if it is code too that the user cannot
+ * change; else NULL. */
+static const uint8_t *bytes_below(const struct shadow *s, const struct root *r, gva_t gva)
 {
-	return (memory_flags(&s->m->mem, page_gpa(s, page)) & PG_EXEC) &&
-	       (s->pages[page].rex || !(r->key.efer & EFER_LMA));
+	struct cpu c;
+	struct walk w;
+	int64_t off;
+
+	root_cpu(r, &c);
+	if (gva < PAGE_SIZE || paging_walk(&s->m->mem, &c, gva - PAGE_SIZE, &w) || !w.user || !w.exec || w.write)
+		return NULL;
+	off = memory_offset(&s->m->mem, w.gpa);
+	return off < 0 ? NULL : s->m->mem.ram + off + PAGE_SIZE - SCAN_BELOW;
+}
+
+static uint32_t below_hash(const uint8_t *below)
+{
+	uint64_t h = 0;
+
+	for (unsigned i = 0; below && i < SCAN_BELOW; i += 8) {
+		uint64_t v;
+
+		memcpy(&v, below + i, 8);
+		h = (h ^ v) * 0x9e3779b97f4a7c15ull;
+		h ^= h >> 29;
+	}
+	return below ? (uint32_t)(h >> 32) | 1 : 0;
+}
+
+/*
+ * A scan for 64-bit code serves 32-bit code too, but not the other way round. One that depends on
+ * what lies below serves where that is the same, or is not known while this was.
+ */
+static bool scan_valid(const struct shadow *s, const struct root *r, gva_t gva, uint32_t page)
+{
+	const struct page *p = &s->pages[page];
+	const uint8_t *below;
+
+	if (!(memory_flags(&s->m->mem, page_gpa(s, page)) & PG_EXEC) || (!p->rex && (r->key.efer & EFER_LMA)))
+		return false;
+	if (!p->scan.early)
+		return true;
+	below = bytes_below(s, r, gva);
+	return !below || below_hash(below) == p->below;
 }
 
 static struct scan_how scan_how(const struct shadow *s, const struct root *r)
@@ -150,15 +189,17 @@ static bool is_joint(const struct shadow *s, struct root *r, gva_t gva, uint32_t
 			   ram + ((uint64_t)above->page << PAGE_SHIFT), &how));
 }
 
-static void exec_scan(struct shadow *s, const struct root *r, uint32_t page)
+static void exec_scan(struct shadow *s, const struct root *r, gva_t gva, uint32_t page)
 {
 	struct page *p = &s->pages[page];
 	struct scan_how how = scan_how(s, r);
 	gpa_t gpa = page_gpa(s, page);
 
-	if (scan_valid(s, r, page))
+	if (scan_valid(s, r, gva, page))
 		return;
 	p->rex = how.classes & SCAN_REX;
+	how.below = bytes_below(s, r, gva);
+	p->below = below_hash(how.below);
 	scan_page(memory_hva(&s->m->mem, gpa), &how, &p->scan);
 	p->version++;
 	p->ran = false;
@@ -180,7 +221,7 @@ bool exec_allow(struct shadow *s, struct root *r, gva_t gva, const struct walk *
 
 	if (flips_too_often(p, w))
 		return false;
-	exec_scan(s, r, page);
+	exec_scan(s, r, gva, page);
 	if (p->scan.hard > guards_max || is_joint(s, r, gva, page)) {
 		s->counts.pages_refused++;
 		return false;
@@ -200,7 +241,7 @@ bool shadow_in_vain(struct shadow *s, gva_t rip)
 	if (!e || !e->prot || e->stale || (e->prot & SINK_X))
 		return false;
 	p = &s->pages[e->page];
-	return scan_valid(s, r, e->page) && p->scan.hard > s->sides[r->key.sink].guards_max;
+	return scan_valid(s, r, rip & PAGE_MASK, e->page) && p->scan.hard > s->sides[r->key.sink].guards_max;
 }
 
 /* The page is about to be written, or was: it must not run as it was scanned. */
@@ -247,13 +288,13 @@ unsigned page_prot(struct shadow *s, struct root *r, gva_t gva, const struct wal
 		g = NULL;
 	}
 	if ((s->scan_ahead || decoded) && w->exec && !w->write && !p->writable)
-		exec_scan(s, r, page);
+		exec_scan(s, r, gva, page);
 	/* Code that ran in another process, or in the interpreter, is likely to run here, too. */
-	if ((s->scan_ahead || decoded) && !g && (p->ran || decoded) && w->exec && scan_valid(s, r, page) && p->scan.hard &&
+	if ((s->scan_ahead || decoded) && !g && (p->ran || decoded) && w->exec && scan_valid(s, r, gva, page) && p->scan.hard &&
 	    p->scan.hard <= s->sides[r->key.sink].guards_max && p->scan.hard <= guards_free(r) && guarded_slot(r) &&
 	    guards_reserve(s, r, gva, page))
 		g = guarded_find(r, gva);
-	if (w->exec && scan_valid(s, r, page) && !flips_too_often(p, w) && (p->scan.hard == 0 || g) &&
+	if (w->exec && scan_valid(s, r, gva, page) && !flips_too_often(p, w) && (p->scan.hard == 0 || g) &&
 	    !is_joint(s, r, gva, page))
 		prot |= SINK_X;
 	if (w->write && w->dirty && !memory_flags(&s->m->mem, gpa))

@@ -97,6 +97,7 @@ struct page {
 	uint8_t flips;			/* user stores after execution */
 	bool ran;			/* was fetched from since it was scanned */
 	bool rex;			/* scanned for 64-bit code too */
+	uint32_t below;			/* of what was in front of it then, 0: not known */
 	struct scan scan;		/* valid while PG_EXEC */
 };
 

@@ -110,18 +110,27 @@ static void add(struct scan *out, unsigned off, bool hard)
  * One in eight is enough: to miss an instruction is worse than to guard a byte too many
  * (measured in docs/scanner.md).
  */
-#define WINDOW	64
+#define WINDOW	SCAN_BELOW
 #define NEAR	24	/* ways that begin nearer have had no time to fall into step */
 #define FEW	16	/* ways that cannot tell */
 static bool is_boundary(const uint8_t *page, unsigned off, const struct scan_how *how, bool code64)
 {
-	unsigned first = off > WINDOW ? off - WINDOW : 0, land = 0, total = 0;
+	uint8_t both[2 * WINDOW + INSN_MAX];
+	unsigned size = PAGE_SIZE, first, land = 0, total = 0;
 	bool lands[WINDOW + 1] = { false };
 
+	if (off < WINDOW && how->below) {
+		memcpy(both, how->below, WINDOW);
+		memcpy(both + WINDOW, page, sizeof(both) - WINDOW);
+		page = both;
+		size = sizeof(both);
+		off += WINDOW;
+	}
 	if (off < NEAR + FEW)
 		return true;
+	first = off > WINDOW ? off - WINDOW : 0;
 	for (unsigned at = off; at-- > first;) {
-		unsigned n = how->length(how->arg, page + at, (unsigned)PAGE_SIZE - at, code64);
+		unsigned n = how->length(how->arg, page + at, size - at, code64);
 
 		if (!n)
 			continue;
@@ -168,6 +177,7 @@ static void scan_at(const uint8_t *page, unsigned off, const struct scan_how *ho
 	n = match(p, classes);
 	if (!n || off + n > PAGE_SIZE)
 		return;		/* what crosses the end is scan_joint()'s */
+	out->early |= off < WINDOW;
 	mild = is_mild(p, classes);
 	/* Nice to have where it is one, worth nothing where it is not. */
 	if (*p == 0x8c && mild && !is_start(page, off, how))

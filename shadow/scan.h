@@ -27,9 +27,10 @@ enum scan_class {
 /*
  * Where a sensitive instruction may *start*, prefixes included: at[0..hard) must be
  * guarded before the page may run, at[hard..hard+soft) should be if a breakpoint is to
- * spare (docs/scanner.md). hard > SCAN_MAX: more than can be guarded.
+ * spare (docs/scanner.md). hard > SCAN_MAX: more than can be guarded. early: some match lies
+ * so near to the page's beginning that scan_how.below makes a difference.
  */
-struct scan { uint8_t hard, soft; uint16_t at[SCAN_MAX]; };
+struct scan { uint8_t hard, soft; bool early; uint16_t at[SCAN_MAX]; };
 
 /* What to look for on an engine with these needs (SINK_GUARD_*); old: see SCAN_OLD. */
 unsigned scan_classes(unsigned needs, bool strict, bool old);
@@ -37,10 +38,12 @@ unsigned scan_classes(unsigned needs, bool strict, bool old);
 /* Length of the instruction at p, 0 if it is none; code64 or 32-bit code. */
 typedef unsigned insn_length_fn(void *arg, const uint8_t *p, unsigned avail, bool code64);
 
+#define SCAN_BELOW	64u
 struct scan_how {
 	unsigned classes;		/* enum scan_class */
 	insn_length_fn *length;		/* NULL: every match is taken for one */
 	void *arg;
+	const uint8_t *below;		/* the SCAN_BELOW bytes in front of the page, NULL: not known */
 };
 
 /* Finds what lies within the page. */

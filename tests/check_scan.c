@@ -26,7 +26,7 @@ static unsigned rnd(unsigned n)
 
 static void scan(unsigned classes, insn_length_fn *length)
 {
-	scan_page(page, &(struct scan_how){ classes, length, NULL }, &out);
+	scan_page(page, &(struct scan_how){ .classes = classes, .length = length }, &out);
 }
 
 static void fresh(void)
@@ -192,7 +192,7 @@ END_TEST
 
 static bool joint(unsigned classes)
 {
-	return scan_joint(page, next, &(struct scan_how){ classes, NULL, NULL });
+	return scan_joint(page, next, &(struct scan_how){ .classes = classes });
 }
 
 /* These bytes, so that the first `in_page` lie at the end of the page. */
@@ -276,6 +276,44 @@ START_TEST(test_vote)
 	}
 	ck_assert_uint_gt(starts, 800);
 	ck_assert_uint_lt(alarms * 20, inside);
+}
+END_TEST
+
+/* Near a page's beginning the vote needs what lies below; without it everything is a start. */
+START_TEST(test_vote_below)
+{
+	static uint8_t both[2 * PAGE_SIZE];
+	struct scan_how how = { .classes = SCAN_CPUID, .length = toy_length };
+	unsigned starts = 0, inside = 0, alarms = 0;
+
+	for (unsigned k = 0; k < 4000; k++) {
+		unsigned off = rnd(40), at = PAGE_SIZE - 200;
+
+		for (unsigned i = PAGE_SIZE - 200; i < sizeof(both); i++)
+			both[i] = 0x10 + rnd(0xe0);
+		memcpy(both + PAGE_SIZE + off, "\x0f\xa2", 2);
+		while (at < PAGE_SIZE + off)
+			at += toy_length(NULL, both + at, 16, false);
+		memcpy(page, both + PAGE_SIZE, PAGE_SIZE);
+		how.below = NULL;
+		scan_page(page, &how, &out);
+		ck_assert(out.early && out.hard >= 1 && has(off));
+		how.below = both + PAGE_SIZE - SCAN_BELOW;
+		scan_page(page, &how, &out);
+		ck_assert(out.early);
+		if (at == PAGE_SIZE + off) {
+			starts++;
+			ck_assert(out.hard >= 1 && has(off));
+		} else {
+			inside++;
+			alarms += out.hard && out.at[0] == off;
+		}
+	}
+	ck_assert_uint_gt(starts, 800);
+	ck_assert_uint_lt(alarms * 20, inside);
+	page_with(200, "\x0f\xa2", 2);
+	scan_page(page, &how, &out);
+	ck_assert(!out.early && out.hard == 1);
 }
 END_TEST
 
@@ -372,6 +410,7 @@ int main(void)
 	tcase_add_loop_test(t, test_across_pages, 0, ARRAY_LEN(rows));
 	tcase_add_test(t, test_across_pages_far);
 	tcase_add_test(t, test_vote);
+	tcase_add_test(t, test_vote_below);
 	tcase_add_test(t, test_exact);
 	tcase_add_test(t, test_exact_operands);
 	tcase_set_timeout(t, 60);
