@@ -145,10 +145,30 @@ static bool is_boundary(const uint8_t *page, unsigned off, const struct scan_how
 	return land * 8 >= total;
 }
 
+/*
+ * Is there an instruction behind the one at off? Displacements end in FF FF or FE FF, which is
+ * none. What goes elsewhere by itself may be followed by anything.
+ */
+static bool goes_on(const uint8_t *page, unsigned off, const struct scan_how *how, bool code64)
+{
+	unsigned n = how->length(how->arg, page + off, (unsigned)PAGE_SIZE - off, code64);
+	unsigned last = off + n;
+
+	if (n < 2 || last + INSN_MAX > PAGE_SIZE || page[off] == 0x9a || page[off] == 0xea || page[off] == 0xcd ||
+	    (page[last - 2] == 0x0f && (page[last - 1] == 0x05 || page[last - 1] == 0x34)))
+		return true;
+	return how->length(how->arg, page + last, INSN_MAX, code64);
+}
+
+static bool votes_start(const uint8_t *page, unsigned off, const struct scan_how *how, bool code64)
+{
+	return goes_on(page, off, how, code64) && is_boundary(page, off, how, code64);
+}
+
 static bool is_start(const uint8_t *page, unsigned off, const struct scan_how *how)
 {
-	return (how->classes & SCAN_STRICT) || !how->length || is_boundary(page, off, how, false) ||
-	       ((how->classes & SCAN_REX) && is_boundary(page, off, how, true));
+	return (how->classes & SCAN_STRICT) || !how->length || votes_start(page, off, how, false) ||
+	       ((how->classes & SCAN_REX) && votes_start(page, off, how, true));
 }
 
 /*

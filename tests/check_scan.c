@@ -266,6 +266,10 @@ START_TEST(test_vote)
 		if (at == off) {
 			starts++;
 			ck_assert(out.hard >= 1 && has(off));
+			page[off + 2] = 0xff;	/* and none behind it: none itself */
+			scan(SCAN_CPUID, toy_length);
+			for (unsigned i = 0; i < out.hard; i++)
+				ck_assert_uint_ne(out.at[i], off);
 		} else {
 			inside++;
 			alarms += has(off);
