@@ -266,6 +266,10 @@ void event_deliver(struct interp *v, unsigned vector, enum event_kind kind, bool
 		   (unsigned long long)c->cr2);
 	c->int_shadow = false;
 	v->tf_step = false;	/* INT n takes the place of the step's trap */
+	if (unlikely(kind == EV_ICEBP)) {	/* a #DB takes along what a load of SS held off */
+		c->dr[6] |= c->pending_dbg;
+		c->pending_dbg = 0;
+	}
 	if (!(c->cr0 & CR0_PE)) {
 		deliver_real(v, vector, image, ext);
 		return;

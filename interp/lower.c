@@ -24,7 +24,7 @@
 
 /* --- Operands ---------------------------------------------------------------- */
 
-int memory_operand(const struct insn *in)
+int insn_memory_operand(const struct insn *in)
 {
 	for (int i = 0; i < in->nopnd; i++)
 		if (in->o[i].kind == OPD_MEM)
@@ -53,7 +53,7 @@ enum ea_form ea_form(const struct ctx *c)
 	return index ? EA_F32 : EA_D32;
 }
 
-void set_address(struct ctx *c)
+void op_set_address(struct ctx *c)
 {
 	const struct insn *in = c->in;
 	struct op *op = c->op;
@@ -69,12 +69,12 @@ void set_address(struct ctx *c)
 	}
 }
 
-void pack(struct ctx *c)
+void op_pack(struct ctx *c)
 {
 	const struct insn *in = c->in;
 	struct op *op = c->op;
 	unsigned nregs = 0;
-	int m = memory_operand(in);
+	int m = insn_memory_operand(in);
 
 	op->seg = in->seg;
 	for (int i = 0; i < in->nopnd; i++) {
@@ -91,11 +91,11 @@ void pack(struct ctx *c)
 		op->flags |= OPF_MEM;
 		if (m == 0)
 			op->flags |= OPF_MEM_DST;
-		set_address(c);
+		op_set_address(c);
 	}
 }
 
-void invalid(struct ctx *c)
+void op_invalid(struct ctx *c)
 {
 	c->op->fn = h_invalid;
 	c->out->end = true;
@@ -120,7 +120,7 @@ op_fn *mov_system_handler(const struct insn *in)
 
 static void lower_system(struct ctx *c, op_fn *fn, bool end)
 {
-	pack(c);
+	op_pack(c);
 	c->op->osize = c->in->osize;
 	c->op->fn = fn;
 	c->out->end = end;
@@ -131,9 +131,9 @@ static void lower_vector(struct ctx *c, op_fn *mmx, op_fn *xmm, op_fn *gpr)
 {
 	const struct insn *in = c->in;
 	bool has_mmx = false, has_xmm = false, has_gpr = false;
-	int m = memory_operand(in);
+	int m = insn_memory_operand(in);
 
-	pack(c);
+	op_pack(c);
 	for (int i = 0; i < in->nopnd; i++) {
 		has_mmx |= in->o[i].kind == OPD_MMX;
 		has_xmm |= in->o[i].kind == OPD_XMM;
@@ -195,7 +195,7 @@ void lower(const struct cpu_model *model, uint32_t hflags, const struct insn *in
 			      (in->rep ? OPF_REP : 0) | (in->repne ? OPF_REPNE : 0) |
 			      (in->lock ? OPF_LOCK : 0));
 	if (!cpu_model_has(model, in->feature)) {
-		invalid(&c);
+		op_invalid(&c);
 		return;
 	}
 	if (r->lower)
@@ -205,7 +205,7 @@ void lower(const struct cpu_model *model, uint32_t hflags, const struct insn *in
 	else if (r->handler || r->xmm)
 		lower_vector(&c, r->handler, r->xmm, r->gpr);
 	if (!op->fn)
-		invalid(&c);
+		op_invalid(&c);
 	out->reads = in->fl_read;
 	out->straight |= out->pure;
 }

@@ -14,7 +14,7 @@ void lower_push(struct ctx *c, unsigned arg)
 	const struct insn *in = c->in;
 
 	(void)arg;
-	pack(c);
+	op_pack(c);
 	c->op->osize = in->osize;
 	switch (in->o[0].kind) {
 	case OPD_SREG: c->op->fn = h_push_sreg; break;
@@ -32,7 +32,7 @@ void lower_pop(struct ctx *c, unsigned arg)
 	const struct insn *in = c->in;
 
 	(void)arg;
-	pack(c);
+	op_pack(c);
 	c->op->osize = in->osize;
 	switch (in->o[0].kind) {
 	case OPD_SREG: c->op->fn = h_pop_sreg; break;
@@ -78,7 +78,7 @@ void lower_jmp(struct ctx *c, unsigned arg)
 		c->op->fn = direct[direct_target(c)];
 		return;
 	}
-	pack(c);
+	op_pack(c);
 	c->op->osize = in->osize;
 	switch (in->o[0].kind) {
 	case OPD_FAR: c->op->fn = h_jmp_far_imm; break;
@@ -105,7 +105,7 @@ void lower_call(struct ctx *c, unsigned arg)
 		}
 		return;
 	}
-	pack(c);
+	op_pack(c);
 	c->op->osize = in->osize;
 	switch (in->o[0].kind) {
 	case OPD_FAR: c->op->fn = h_call_far_imm; break;
@@ -119,7 +119,7 @@ void lower_call(struct ctx *c, unsigned arg)
 void lower_ret(struct ctx *c, unsigned arg)
 {
 	(void)arg;
-	pack(c);
+	op_pack(c);
 	c->out->end = true;
 	c->op->osize = c->in->osize;
 	if (c->in->far)

@@ -18,7 +18,7 @@ static void binary(struct ctx *c, const struct binary_row rows[4], bool writes_f
 	op->osize = in->o[0].size;
 	op->imm = in->imm;
 	if (in->o[0].kind == OPD_MEM) {
-		set_address(c);
+		op_set_address(c);
 		op->b = in->o[1].reg;
 		op->fn = in->o[1].kind == OPD_IMM ? r->mi[ea_form(c)] : r->mr[ea_form(c)];
 		c->out->straight = rows == alu_rows[ALU_CMP] || rows == alu_rows[ALU_TEST];
@@ -27,7 +27,7 @@ static void binary(struct ctx *c, const struct binary_row rows[4], bool writes_f
 	op->a = in->o[0].reg;
 	c->out->straight = true;
 	if (in->o[1].kind == OPD_MEM) {
-		set_address(c);
+		op_set_address(c);
 		op->fn = r->rm[ea_form(c)];
 		return;
 	}
@@ -56,7 +56,7 @@ void lower_mov(struct ctx *c, unsigned arg)
 
 	(void)arg;
 	if (sys) {
-		pack(c);
+		op_pack(c);
 		c->op->osize = in->osize;
 		c->op->fn = sys;
 		return;
@@ -64,8 +64,8 @@ void lower_mov(struct ctx *c, unsigned arg)
 	binary(c, mov_rows, false);
 	/* A 64-bit absolute address does not fit: the imm field is free for it, and no
 	 * register takes part in the address. */
-	if (memory_operand(in) >= 0 && in->asize == 8 && in->disp != (int32_t)in->disp && !in->rip_rel) {
-		pack(c);
+	if (insn_memory_operand(in) >= 0 && in->asize == 8 && in->disp != (int32_t)in->disp && !in->rip_rel) {
+		op_pack(c);
 		c->op->imm = (uint64_t)in->disp;
 		c->op->osize = in->o[0].size;
 		c->op->fn = h_mov_moffs;
@@ -81,7 +81,7 @@ void lower_extend(struct ctx *c, unsigned sgn)
 	c->op->a = in->o[0].reg;
 	c->out->straight = true;
 	if (in->o[1].kind == OPD_MEM) {
-		set_address(c);
+		op_set_address(c);
 		c->op->fn = r->m[ea_form(c)];
 		return;
 	}
@@ -96,7 +96,7 @@ void lower_unary(struct ctx *c, unsigned un)
 	const struct unary_row *r = &unary_rows[un][width_index(in->o[0].size)];
 
 	if (in->o[0].kind == OPD_MEM) {
-		set_address(c);
+		op_set_address(c);
 		c->op->fn = r->m[ea_form(c)];
 		return;
 	}
@@ -118,7 +118,7 @@ void lower_shift(struct ctx *c, unsigned sh)
 	c->op->osize = in->o[0].size;
 	c->op->imm = in->imm & 0xff;
 	if (in->o[0].kind == OPD_MEM) {
-		set_address(c);
+		op_set_address(c);
 		c->op->fn = by_cl ? r->m_cl : r->m_imm;
 		return;
 	}
@@ -134,7 +134,7 @@ void lower_shift(struct ctx *c, unsigned sh)
 
 void lower_shxd(struct ctx *c, unsigned right)
 {
-	pack(c);
+	op_pack(c);
 	c->op->osize = c->in->o[0].size;
 	c->op->imm = (c->in->imm & 0xff) | right << 8 | (c->in->o[2].kind == OPD_GPR ? 1u << 9 : 0);
 	if (c->op->flags & OPF_MEM)
@@ -163,7 +163,7 @@ void lower_imul(struct ctx *c, unsigned arg)
 	unsigned n = 0;
 
 	(void)arg;
-	pack(c);
+	op_pack(c);
 	c->op->osize = in->o[0].size;
 	for (int i = 0; i < in->nopnd; i++)	/* the one-operand form shows AL or rAX too */
 		n += in->o[i].kind != OPD_NONE;
@@ -178,7 +178,7 @@ void lower_imul(struct ctx *c, unsigned arg)
 
 void lower_plain(struct ctx *c, unsigned p)
 {
-	pack(c);
+	op_pack(c);
 	c->op->osize = c->in->nopnd && c->in->o[0].kind == OPD_GPR ? c->in->o[0].size : c->in->osize;
 	if (c->in->nopnd && c->in->o[0].kind == OPD_MEM && c->in->o[0].size <= 8 && p != P_CMPXCHG8B)
 		c->op->osize = c->in->o[0].size;
@@ -241,7 +241,7 @@ void lower_lea(struct ctx *c, unsigned arg)
 	(void)arg;
 	c->op->a = in->o[0].reg;
 	c->op->osize = in->o[0].size;
-	set_address(c);
+	op_set_address(c);
 	c->out->pure = true;
 	if (in->asize == 2 || (in->rip_rel && in->asize == 4))
 		c->op->fn = h_lea_slow;
@@ -252,7 +252,7 @@ void lower_lea(struct ctx *c, unsigned arg)
 void lower_xchg(struct ctx *c, unsigned arg)
 {
 	(void)arg;
-	pack(c);
+	op_pack(c);
 	c->op->osize = c->in->o[0].size;
 	c->op->fn = c->op->flags & OPF_MEM ? xchg_m[width_index(c->op->osize)][ea_form(c)] : h_xchg_r;
 	if (!c->op->fn)
@@ -264,7 +264,7 @@ void lower_bt(struct ctx *c, unsigned kind)
 {
 	const struct insn *in = c->in;
 
-	pack(c);
+	op_pack(c);
 	c->op->osize = in->o[0].size;
 	c->op->imm = (in->imm & 0xff) | kind << 8 | (in->o[1].kind == OPD_IMM ? 1u << 10 : 0);
 	c->op->fn = c->op->flags & OPF_MEM ? h_bt_m : h_bt_r;
@@ -274,21 +274,21 @@ void lower_bt(struct ctx *c, unsigned kind)
 void lower_crc32(struct ctx *c, unsigned arg)
 {
 	(void)arg;
-	pack(c);
+	op_pack(c);
 	c->op->imm = c->in->o[1].size;
 	c->op->fn = h_crc32;
 }
 
 void lower_setcc(struct ctx *c, unsigned cc)
 {
-	pack(c);
+	op_pack(c);
 	c->op->fn = c->op->flags & OPF_MEM ? setcc_m[cc] : setcc_r[cc];
 	c->out->pure = !(c->op->flags & OPF_MEM);
 }
 
 void lower_cmov(struct ctx *c, unsigned cc)
 {
-	pack(c);
+	op_pack(c);
 	c->op->osize = c->in->o[0].size;
 	c->out->pure = !(c->op->flags & OPF_MEM);
 	c->out->straight = true;

@@ -18,12 +18,12 @@ struct ctx {
 };
 
 /* lower.c: the number of the memory operand, or -1; which handlers serve its address. */
-int memory_operand(const struct insn *in);
+int insn_memory_operand(const struct insn *in);
 enum ea_form ea_form(const struct ctx *c);
-void set_address(struct ctx *c);
+void op_set_address(struct ctx *c);
 /* The generic packing: registers in order into a and b, memory into the address. */
-void pack(struct ctx *c);
-void invalid(struct ctx *c);
+void op_pack(struct ctx *c);
+void op_invalid(struct ctx *c);
 /* MOV from and to segment, control and debug registers; NULL: it is none of these. */
 op_fn *mov_system_handler(const struct insn *in);
 

@@ -261,6 +261,7 @@ static bool instruction_breakpoint(struct interp *v)
 {
 	struct cpu *c = &v->cpu;
 	gva_t lip = c->rip + c->seg[SEG_CS].base;
+	uint64_t hit = 0;	/* a trap may be pending besides, held off by a load of SS */
 
 	if (!(c->dr[7] & DR7_ENABLED) || (c->eflags & FL_RF))
 		return false;
@@ -268,8 +269,9 @@ static bool instruction_breakpoint(struct interp *v)
 		lip = (uint32_t)lip;
 	for (unsigned i = 0; i < 4; i++)
 		if ((c->dr[7] >> (2 * i) & 3) && !(c->dr[7] >> (16 + 4 * i) & 3) && c->dr[i] == lip)
-			c->pending_dbg |= 1ull << i;
-	return c->pending_dbg;
+			hit |= 1ull << i;
+	c->pending_dbg |= hit;
+	return hit;
 }
 
 /* Exactly one instruction, with its traps. Budget beyond it is held back, so that
