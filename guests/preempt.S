@@ -45,6 +45,11 @@ kmain:
 	call	go
 	PRINT	"loop of string instructions: "
 	call	tell
+	movl	$act_var, act
+	mov	$user_vain, %eax
+	call	go
+	PRINT	"loop in a page that direct execution may not enter: "
+	call	tell
 
 	movl	$0, ticks
 	sti
@@ -197,6 +202,20 @@ user_string:
 	USER_EXIT
 3:	mov	$0xbad, %ebx
 	USER_EXIT
+user_vain:				/* from code that runs directly */
+	mov	$1000, %ecx
+1:	loop	1b
+	jmp	vain
 var:	.long	0
+	.align	4096
+vain:
+1:	cmpl	$0, var
+	je	1b
+	mov	$0x7a17, %ebx
+	USER_EXIT
+	.rept	5			/* more than can be guarded */
+	mov	%eax, %gs
+	nop
+	.endr
 	.align	4096
 ubuf:	.fill	4096, 1, 0

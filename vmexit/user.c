@@ -172,7 +172,8 @@ static bool direct_burst(struct vmm *vmm, int64_t *useful)
 		}
 		if (shadow_in_vain(vmm->shadow, cpu_linear_rip(vmm->m->cpu))) {
 			vmm->refusals[GATE_PAGE]++;
-			if (!ran)
+			/* The guest's timers kick direct code alone. */
+			if (!ran || host_now() >= vmm->next_timer)
 				break;
 			interpret(vmm, vmm->bursts.price, RUN_UNTIL_KERNEL);
 			continue;
